@@ -1,0 +1,57 @@
+/// @file
+/// The exceptions that misuse throws. An outcome of a computation is never an
+/// exception: it is a status of its column (core/status.hpp).
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include <basin/core/index.hpp>
+
+namespace basin {
+
+/// Base of every exception that basin throws.
+class error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// An argument has a value outside its documented range.
+class argument_error : public error {
+ public:
+  using error::error;
+};
+
+/// Two sizes that must agree do not. The message names both.
+class size_error : public error {
+ public:
+  using error::error;
+};
+
+/// A file is damaged or is not what it was said to be. The message names the
+/// file, the byte offset and the reason.
+class file_error : public error {
+ public:
+  using error::error;
+};
+
+/// Throws `size_error` unless `actual == expected`.
+/// @param where the function, as the user knows it
+/// @param what the size that is tested, e.g. "rows of out"
+inline void require_size(std::string_view where, std::string_view what, index_t actual,
+                         index_t expected) {
+  if (actual != expected) {
+    throw size_error(std::string(where) + ": " + std::string(what) + " is " +
+                     std::to_string(actual) + ", expected " + std::to_string(expected));
+  }
+}
+
+/// Throws `argument_error` with `message` unless `condition` holds.
+inline void require(bool condition, std::string_view where, std::string_view message) {
+  if (!condition) {
+    throw argument_error(std::string(where) + ": " + std::string(message));
+  }
+}
+
+}  // namespace basin
