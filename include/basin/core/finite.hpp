@@ -23,4 +23,14 @@ namespace basin {
   return (std::bit_cast<std::uint64_t>(x) & exponent) != exponent;
 }
 
+/// True if x is NaN. Cost: one integer comparison.
+[[nodiscard]] BASIN_HOST_DEVICE constexpr bool is_nan(float x) noexcept {
+  return (std::bit_cast<std::uint32_t>(x) & 0x7fffffffu) > 0x7f800000u;
+}
+
+/// @copydoc is_nan(float)
+[[nodiscard]] BASIN_HOST_DEVICE constexpr bool is_nan(double x) noexcept {
+  return (std::bit_cast<std::uint64_t>(x) & 0x7fffffffffffffffu) > 0x7ff0000000000000u;
+}
+
 }  // namespace basin

@@ -1,0 +1,115 @@
+/// @file
+/// The CPU context: scalar type, Eigen's types and the threads.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include <Eigen/Core>
+
+#include <basin/backend/array_view.hpp>
+#include <basin/backend/cpu/thread_pool.hpp>
+#include <basin/core/index.hpp>
+
+namespace basin {
+
+/// Eigen matrices in host memory, and threads that the context owns. Copies share
+/// the threads. Results are the same to the bit for any number of threads.
+template <std::floating_point Scalar>
+class cpu {
+ public:
+  using scalar = Scalar;
+  /// Owns k × N numbers, one state per column.
+  using matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
+  /// What primitives and maps write to: any column-major matrix or block.
+  using view = Eigen::Ref<matrix>;
+  /// What primitives and maps read.
+  using const_view = Eigen::Ref<const matrix>;
+  /// Owns an array of any trivially copyable type.
+  template <class T>
+  using buffer = std::vector<T>;
+
+  /// @param threads 0: as many as the machine runs at once
+  explicit cpu(int threads = 0)
+      : pool_(std::make_shared<thread_pool>(
+            threads != 0 ? threads
+                         : static_cast<int>(std::max(1u, std::thread::hardware_concurrency())))) {}
+
+  [[nodiscard]] int threads() const noexcept { return pool_->size(); }
+  [[nodiscard]] thread_pool& pool() const noexcept { return *pool_; }
+
+  /// A matrix of `rows` × `columns`, uninitialised.
+  [[nodiscard]] matrix make_matrix(index_t rows, index_t columns) const {
+    return matrix(rows, columns);
+  }
+  /// `count` values T{}.
+  template <class T>
+  [[nodiscard]] buffer<T> make_buffer(index_t count) const {
+    return buffer<T>(static_cast<std::size_t>(count));
+  }
+
+ private:
+  std::shared_ptr<thread_pool> pool_;
+};
+
+/// Columns first ... first + count - 1 of a matrix.
+template <std::floating_point Scalar>
+[[nodiscard]] typename cpu<Scalar>::view columns(const cpu<Scalar>&,
+                                                 typename cpu<Scalar>::matrix& X, index_t first,
+                                                 index_t count) {
+  return X.middleCols(first, count);
+}
+/// @copydoc columns
+template <std::floating_point Scalar>
+[[nodiscard]] typename cpu<Scalar>::const_view columns(const cpu<Scalar>&,
+                                                       const typename cpu<Scalar>::matrix& X,
+                                                       index_t first, index_t count) {
+  return X.middleCols(first, count);
+}
+
+/// Calls f(i) for i in [0, n), in parallel, `grain` indices to a task.
+template <std::floating_point Scalar, class F>
+void for_each_index(const cpu<Scalar>& be, index_t n, F&& f, index_t grain = 4096) {
+  be.pool().run((n + grain - 1) / grain, [&](index_t task) {
+    const index_t end = std::min(n, (task + 1) * grain);
+    for (index_t i = task * grain; i < end; ++i) f(i);
+  });
+}
+
+/// Y = X, from host memory to the backend's. Here a copy in the same memory.
+template <std::floating_point Scalar>
+void upload(const cpu<Scalar>&, const typename cpu<Scalar>::const_view& X,
+            typename cpu<Scalar>::view Y) {
+  require_same_shape("upload", X, Y);
+  Y = X;
+}
+/// Y = X, from the backend's memory to host memory. Here a copy in the same memory.
+template <std::floating_point Scalar>
+void download(const cpu<Scalar>&, const typename cpu<Scalar>::const_view& X,
+              typename cpu<Scalar>::view Y) {
+  require_same_shape("download", X, Y);
+  Y = X;
+}
+/// Y = X within the backend's memory.
+template <std::floating_point Scalar>
+void copy(const cpu<Scalar>&, const typename cpu<Scalar>::const_view& X,
+          typename cpu<Scalar>::view Y) {
+  require_same_shape("copy", X, Y);
+  Y = X;
+}
+/// Arrays: host to backend and back; sizes must agree.
+template <std::floating_point Scalar, class T>
+void upload(const cpu<Scalar>&, const std::vector<T>& x, std::vector<T>& y) {
+  require_size("upload", "size of the second array", static_cast<index_t>(y.size()),
+               static_cast<index_t>(x.size()));
+  std::copy(x.begin(), x.end(), y.begin());
+}
+/// @copydoc upload
+template <std::floating_point Scalar, class T>
+void download(const cpu<Scalar>& be, const std::vector<T>& x, std::vector<T>& y) {
+  upload(be, x, y);
+}
+
+}  // namespace basin
