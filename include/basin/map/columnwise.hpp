@@ -1,0 +1,111 @@
+/// @file
+/// A map given by what it does to one state.
+#pragma once
+
+#include <type_traits>
+#include <utility>
+
+#include <Eigen/Core>
+
+#include <basin/backend/cpu/context.hpp>
+#include <basin/map/concept.hpp>
+
+namespace basin {
+
+/// A map of R^k from a function of one state, run over the columns in parallel:
+/// g is called from several threads at once. On the CPU g has one of the forms
+///
+///   g(z, out)   z, out: Eigen::Map of a vector; out is uninitialised
+///   g(z)        with a vector or an expression as its value
+///   g(x)        with a scalar as its value, where k is 1
+///
+/// With the dimension known when compiling, `columnwise<2>(g)`, z is a vector of
+/// fixed size and nothing is stored between iterations: as fast as a loop by hand.
+///
+/// A g that is a functor marked BASIN_HOST_DEVICE, of the first form, with z and
+/// out used by z[i] alone, also runs on a device.
+template <class G, int K = Eigen::Dynamic>
+class Columnwise {
+ public:
+  static constexpr int fixed_dimension = K;
+
+  Columnwise(index_t k, G g) : dimension_(k), g_(std::move(g)) {
+    require(k >= 1, "columnwise", "the dimension must be at least 1, not " + std::to_string(k));
+  }
+
+  [[nodiscard]] index_t dimension() const noexcept { return dimension_; }
+  [[nodiscard]] const G& function() const noexcept { return g_; }
+
+  /// out = g(z) for one state.
+  template <class Scalar>
+  void apply(const Eigen::Map<const Eigen::Matrix<Scalar, K, 1>>& z,
+             Eigen::Map<Eigen::Matrix<Scalar, K, 1>>& out) const {
+    if constexpr (std::is_invocable_v<const G&, decltype(z), decltype(out)>) {
+      g_(z, out);
+    } else if constexpr (K == 1 && std::is_invocable_r_v<Scalar, const G&, Scalar>) {
+      out[0] = g_(z[0]);
+    } else {
+      static_assert(std::is_invocable_v<const G&, decltype(z)>,
+                    "columnwise: g must take (z, out) or (z), see map/columnwise.hpp");
+      assign(g_(z), out);
+    }
+  }
+
+  /// out = g, column by column.
+  template <class B>
+    requires std::is_same_v<B, cpu<typename B::scalar>>
+  void operator()(const B& be, const typename B::const_view& Z, typename B::view& out) const {
+    using scalar = typename B::scalar;
+    require_size("columnwise", "number of rows of the states", Z.rows(), dimension_);
+    for_each_index(
+        be, Z.cols(),
+        [&](index_t j) {
+          const Eigen::Map<const Eigen::Matrix<scalar, K, 1>> z(Z.data() + j * Z.outerStride(),
+                                                                Z.rows());
+          Eigen::Map<Eigen::Matrix<scalar, K, 1>> w(out.data() + j * out.outerStride(),
+                                                    out.rows());
+          apply<scalar>(z, w);
+        },
+        std::max<index_t>(1, 1024 / dimension_));
+  }
+
+ private:
+  template <class Result, class Scalar>
+  void assign(const Result& result, Eigen::Map<Eigen::Matrix<Scalar, K, 1>>& out) const {
+    require_size("columnwise", "size of the state that g returned",
+                 static_cast<index_t>(result.size()), dimension_);
+    if constexpr (requires { result.matrix(); }) {
+      out.noalias() = result.matrix();
+    } else {
+      for (index_t i = 0; i < dimension_; ++i) {
+        out[i] = static_cast<Scalar>(result[static_cast<std::size_t>(i)]);
+      }
+    }
+  }
+
+  index_t dimension_;
+  G g_;
+};
+
+/// Whether F is a `Columnwise` of any function: the solver then runs each column
+/// to its end by itself.
+template <class F>
+inline constexpr bool is_columnwise = false;
+template <class G, int K>
+inline constexpr bool is_columnwise<Columnwise<G, K>> = true;
+
+/// A map of R^k from a function of one state.
+/// @throws argument_error unless k >= 1
+template <class G>
+[[nodiscard]] Columnwise<std::decay_t<G>> columnwise(index_t k, G&& g) {
+  return {k, std::forward<G>(g)};
+}
+
+/// A map of R^K from a function of one state, with K known when compiling.
+template <int K, class G>
+  requires(K >= 1)
+[[nodiscard]] Columnwise<std::decay_t<G>, K> columnwise(G&& g) {
+  return {K, std::forward<G>(g)};
+}
+
+}  // namespace basin

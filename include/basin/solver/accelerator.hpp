@@ -1,0 +1,112 @@
+/// @file
+/// How the next state follows from z and f(z).
+///
+/// An accelerator is a small copyable struct of settings. It is either pointwise,
+///
+///     Scalar next(Scalar z, Scalar f) const     (BASIN_HOST_DEVICE for devices)
+///
+/// or it remembers, and then has a nested `template <class Backend> class state` with
+///
+///     state(const Accelerator&, const Backend&, index_t k, index_t columns)
+///     void advance(const Backend&, matrix& Z, matrix& F, index_t n)
+///         Z = next states of the first n columns; F = f(Z), undamped, may be
+///         overwritten or swapped with Z
+///     void move_columns(const Backend&, array_view<const index_t> from, to)
+///         column `to` of whatever is remembered = column `from` (compaction)
+///     void restart(const Backend&, array_view<const index_t> columns)
+///         forgets what is remembered of these columns
+///     void archive(Archive&)
+///         hands every remembered array to the checkpoint, see solver/checkpoint.hpp
+///
+/// Settings stay apart from what a run remembers, so that one solver serves many runs.
+#pragma once
+
+#include <concepts>
+#include <string>
+#include <utility>
+
+#include <basin/backend/array_view.hpp>
+#include <basin/core/error.hpp>
+#include <basin/core/host_device.hpp>
+
+namespace basin {
+
+/// An accelerator whose next state follows entry by entry from z and f(z).
+template <class A>
+concept pointwise_accelerator = std::copyable<A> && requires(const A& a, float z, double w) {
+  { a.next(z, z) } -> std::same_as<float>;
+  { a.next(w, w) } -> std::same_as<double>;
+};
+
+/// An accelerator that remembers earlier states, by its nested state.
+template <class A, class B>
+concept remembering_accelerator =
+    std::copyable<A> &&
+    requires(typename A::template state<B>& s, const B& be, typename B::matrix& X, index_t n,
+             array_view<const index_t> which) {
+      typename A::template state<B>;
+      s.advance(be, X, X, n);
+      s.move_columns(be, which, which);
+      s.restart(be, which);
+    };
+
+/// What FixedPointSolver takes as its second argument.
+template <class A, class B>
+concept accelerator = pointwise_accelerator<A> || remembering_accelerator<A, B>;
+
+/// z_{t+1} = f(z_t): Picard's iteration.
+struct picard {
+  template <class Scalar>
+  [[nodiscard]] BASIN_HOST_DEVICE Scalar next(Scalar, Scalar f) const {
+    return f;
+  }
+};
+
+/// z_{t+1} = z_t + factor (f(z_t) - z_t): the iteration of Krasnosel'skii (1955) and
+/// Mann (1953). For non-expansive f it converges where Picard's may circle.
+struct damped {
+  double factor = 0.5;  ///< in (0, 1]
+
+  /// @throws argument_error unless 0 < factor <= 1
+  void check() const {
+    require(factor > 0 && factor <= 1, "damped",
+            "factor is " + std::to_string(factor) + ", must be in (0, 1]");
+  }
+  template <class Scalar>
+  [[nodiscard]] BASIN_HOST_DEVICE Scalar next(Scalar z, Scalar f) const {
+    return z + static_cast<Scalar>(factor) * (f - z);
+  }
+};
+
+/// The state of a pointwise accelerator: none.
+template <class Accelerator, class Backend>
+class PointwiseState {
+ public:
+  PointwiseState(const Accelerator& settings, const Backend&, index_t, index_t)
+      : settings_(settings) {}
+
+  void advance(const Backend& be, typename Backend::matrix& Z, typename Backend::matrix& F,
+               index_t n) {
+    if constexpr (std::same_as<Accelerator, picard>) {
+      using std::swap;
+      swap(Z, F);
+    } else {
+      transform(be, next_state{settings_}, columns(be, std::as_const(Z), 0, n),
+                columns(be, std::as_const(F), 0, n), columns(be, Z, 0, n));
+    }
+  }
+  void move_columns(const Backend&, array_view<const index_t>, array_view<const index_t>) {}
+  void restart(const Backend&, array_view<const index_t>) {}
+
+ private:
+  struct next_state {
+    Accelerator settings;
+    template <class Scalar>
+    BASIN_HOST_DEVICE Scalar operator()(Scalar z, Scalar f) const {
+      return settings.next(z, f);
+    }
+  };
+  Accelerator settings_;
+};
+
+}  // namespace basin
