@@ -109,4 +109,16 @@ class PointwiseState {
   Accelerator settings_;
 };
 
+namespace detail {
+template <class Accelerator, class Backend>
+struct accelerator_state {
+  using type = PointwiseState<Accelerator, Backend>;
+};
+template <class Accelerator, class Backend>
+  requires(!pointwise_accelerator<Accelerator>)
+struct accelerator_state<Accelerator, Backend> {
+  using type = typename Accelerator::template state<Backend>;
+};
+}  // namespace detail
+
 }  // namespace basin

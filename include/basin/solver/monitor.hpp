@@ -29,15 +29,15 @@ struct column_record {
   bool pending = true;   ///< z has not been evaluated yet
   bool watched = false;  ///< returns and ratios are followed in this window
 
-  Scalar best = std::numeric_limits<Scalar>::infinity();  ///< least mean of a window
+  Scalar best = std::numeric_limits<Scalar>::max() / 8;  ///< least mean of a window
   std::int32_t period = 0;   ///< candidate in this window; of the result, if a cycle
   std::int32_t matches = 0;  ///< returns in a row after `period` iterations
   Scalar previous = 0;       ///< residual one iteration before
   Scalar window_first = 0;
   Scalar least_ratio = 0;  ///< of residuals that follow each other in this window
   Scalar most_ratio = 0;
-  Scalar nearest = std::numeric_limits<Scalar>::infinity();  ///< return of this window
-  Scalar nearest_before = std::numeric_limits<Scalar>::infinity();  ///< least of all windows
+  Scalar nearest = std::numeric_limits<Scalar>::max();  ///< return of this window
+  Scalar nearest_before = std::numeric_limits<Scalar>::max();  ///< least of all windows
 };
 
 /// Decides a column's status after every evaluation. One object serves a run.
@@ -108,7 +108,7 @@ class ColumnMonitor {
       c.window_first = c.previous = c.residual;
       c.least_ratio = std::numeric_limits<Scalar>::max();
       c.most_ratio = 0;
-      c.nearest = std::numeric_limits<Scalar>::infinity();
+      c.nearest = std::numeric_limits<Scalar>::max();
       c.period = c.matches = 0;
       return false;
     }
@@ -120,7 +120,7 @@ class ColumnMonitor {
     const bool may_repeat = c.period > 0 && c.position % c.period == 0;
     if (!may_be_period && !may_repeat) return false;
     const Scalar distance = column.distance();
-    if (may_be_period && distance < c.nearest * c.residual) c.nearest = distance / c.residual;
+    if (may_be_period && distance / c.residual < c.nearest) c.nearest = distance / c.residual;
     if (!(distance <= cycle_ * c.residual)) {
       if (may_repeat) c.matches = 0;
       return false;
@@ -143,7 +143,7 @@ class ColumnMonitor {
       c.best = mean;
       c.idle = 0;
       c.watched = false;
-      c.nearest_before = std::numeric_limits<Scalar>::infinity();
+      c.nearest_before = std::numeric_limits<Scalar>::max();
       return status::running;
     }
     bool neutral = false;

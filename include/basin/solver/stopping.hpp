@@ -39,13 +39,13 @@ struct stopping {
   double divergence = 1e8;
 
   /// Iterations of a window, after which progress is examined by the mean of ‖r‖²
-  /// over the window. At least 4 × max_period.
-  index_t window = 64;
+  /// over the window. More than 4 × max_period.
+  index_t window = 72;
   /// Windows in a row without progress after which a column ends as `stalled` or
   /// `marginal`. 0: never.
   index_t patience = 4;
   /// Progress: the root mean square residual of a window is below the least before
-  /// by this relative amount. 1e-4 over 64 iterations is a rate of 1 - 1.6e-6.
+  /// by this relative amount. 1e-4 over 72 iterations is a rate of 1 - 1.4e-6.
   /// Where it doubles, the column has gone elsewhere, and the history begins anew.
   double progress = 1e-4;
   /// Longest period that is looked for. 0: cycles are not looked for.
@@ -88,7 +88,7 @@ struct stopping {
     at_least("cycle_tolerance", cycle_tolerance, 0);
     at_least("marginal_band", marginal_band, 0);
     at_least("window", static_cast<double>(window),
-             static_cast<double>(max_period > 0 ? 4 * max_period : 2));
+             static_cast<double>(max_period > 0 ? 4 * max_period + 1 : 2));
   }
 };
 

@@ -64,7 +64,7 @@ template <std::floating_point Scalar>
 /// @copydoc columns
 template <std::floating_point Scalar>
 [[nodiscard]] typename cpu<Scalar>::const_view columns(const cpu<Scalar>&,
-                                                       const typename cpu<Scalar>::matrix& X,
+                                                       const typename cpu<Scalar>::const_view& X,
                                                        index_t first, index_t count) {
   return X.middleCols(first, count);
 }
@@ -76,6 +76,12 @@ void for_each_index(const cpu<Scalar>& be, index_t n, F&& f, index_t grain = 409
     const index_t end = std::min(n, (task + 1) * grain);
     for (index_t i = task * grain; i < end; ++i) f(i);
   });
+}
+
+/// Number of elements for which f holds.
+template <std::floating_point Scalar, class T, class F>
+[[nodiscard]] index_t count_if(const cpu<Scalar>&, array_view<const T> x, F&& f) {
+  return static_cast<index_t>(std::count_if(x.data, x.data + x.size, f));
 }
 
 /// Y = X, from host memory to the backend's. Here a copy in the same memory.
@@ -99,17 +105,21 @@ void copy(const cpu<Scalar>&, const typename cpu<Scalar>::const_view& X,
   require_same_shape("copy", X, Y);
   Y = X;
 }
-/// Arrays: host to backend and back; sizes must agree.
+/// y = x, arrays from host memory to the backend's.
+/// @throws size_error unless the sizes agree
 template <std::floating_point Scalar, class T>
-void upload(const cpu<Scalar>&, const std::vector<T>& x, std::vector<T>& y) {
-  require_size("upload", "size of the second array", static_cast<index_t>(y.size()),
-               static_cast<index_t>(x.size()));
-  std::copy(x.begin(), x.end(), y.begin());
+void upload_array(const cpu<Scalar>&, array_view<const T> x,
+                  std::type_identity_t<array_view<T>> y) {
+  require_size("upload_array", "size of the second array", y.size, x.size);
+  std::copy_n(x.data, x.size, y.data);
 }
-/// @copydoc upload
+/// y = x, arrays from the backend's memory to host memory.
+/// @throws size_error unless the sizes agree
 template <std::floating_point Scalar, class T>
-void download(const cpu<Scalar>& be, const std::vector<T>& x, std::vector<T>& y) {
-  upload(be, x, y);
+void download_array(const cpu<Scalar>&, array_view<const T> x,
+                    std::type_identity_t<array_view<T>> y) {
+  require_size("download_array", "size of the second array", y.size, x.size);
+  std::copy_n(x.data, x.size, y.data);
 }
 
 }  // namespace basin

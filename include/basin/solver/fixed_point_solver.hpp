@@ -1,0 +1,407 @@
+/// @file
+/// Fixed points of a map from many starts at once.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <filesystem>
+#include <limits>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <basin/backend/concept.hpp>
+#include <basin/backend/cpu.hpp>
+#include <basin/map/columnwise.hpp>
+#include <basin/map/concept.hpp>
+#include <basin/solver/accelerator.hpp>
+#include <basin/solver/checkpoint.hpp>
+#include <basin/solver/column_steps.hpp>
+#include <basin/solver/monitor.hpp>
+#include <basin/solver/observer.hpp>
+#include <basin/solver/options.hpp>
+#include <basin/solver/result.hpp>
+#include <basin/solver/run_state.hpp>
+#include <basin/solver/stopping.hpp>
+
+namespace basin {
+
+/// Iterates a map from every column of a batch until each column has a status.
+///
+/// Columns that have ended leave the batch, so the cost follows the work that is
+/// left. A column's answer is the same to the bit alone or in any batch, in any
+/// order, on any number of threads, if the map's is: true of `columnwise` maps and
+/// of maps made of the library's products and functions; for a batch lambda it is up
+/// to that lambda.
+///
+/// @code
+/// #include <iostream>
+/// #include <basin/solver/fixed_point_solver.hpp>
+///
+/// int main() {
+///   // z -> cos z in R^3 from four starts.
+///   const auto map = basin::function_map(3, [](const auto& Z) { return Z.array().cos(); });
+///   basin::FixedPointSolver solver{map, basin::picard{}, basin::stopping{.residual = 1e-12}};
+///   const auto found = solver.solve(Eigen::MatrixXd::Random(3, 4));
+///   std::cout << found.states << '\n' << to_string(found.status[0]) << '\n';
+/// }
+/// @endcode
+///
+/// @tparam Map any callable in a form of map/concept.hpp; held by value
+/// @tparam Accelerator how the next state follows, see solver/accelerator.hpp
+/// @tparam Stopping the stopping rule, see solver/stopping.hpp
+///
+/// One solver serves one thread at a time; it keeps no state between runs but what
+/// the map keeps.
+template <class Map, class Accelerator = picard, stopping_rule Stopping = stopping>
+class FixedPointSolver {
+ public:
+  /// @throws argument_error if a setting is outside its range
+  explicit FixedPointSolver(Map map, Accelerator accelerator = {}, Stopping rule = {})
+      : map_(std::move(map)), accelerator_(std::move(accelerator)), rule_(std::move(rule)) {
+    rule_.check();
+    if constexpr (requires { accelerator_.check(); }) accelerator_.check();
+  }
+
+  [[nodiscard]] Map& map() noexcept { return map_; }
+  [[nodiscard]] const Accelerator& accelerator_settings() const noexcept { return accelerator_; }
+  [[nodiscard]] const Stopping& rule() const noexcept { return rule_; }
+
+  /// Runs from every column of `starts`.
+  /// @param starts k × N in the backend's memory; N = 0 gives an empty result
+  /// @param observers see solver/observer.hpp
+  /// @throws size_error if k is 0 or not the map's dimension, or the map returns
+  ///   another shape; map_failure if the map throws, with all work so far inside
+  template <basin::backend B, class... Observers>
+    requires latent_map<Map, B> && accelerator<Accelerator, B>
+  [[nodiscard]] FixedPointResult<B> solve(const B& be, const typename B::const_view& starts,
+                                          const run_options& options, Observers&&... observers) {
+    if (starts.rows() < 1) throw size_error("solve: the starts have 0 rows, at least 1 is needed");
+    require_dimension("solve", map_, static_cast<index_t>(starts.rows()));
+    run_state<B> run(be, static_cast<index_t>(starts.rows()), static_cast<index_t>(starts.cols()));
+    if (run.active > 0) {
+      copy(be, starts, columns(be, run.Z, 0, run.active));
+      refuse_non_finite(be, run);
+    }
+    accelerator_state<B> memory(accelerator_, be, run.dimension(), run.active);
+    return iterate(be, run, memory, options, observers...);
+  }
+  /// @copydoc solve
+  template <basin::backend B>
+    requires latent_map<Map, B> && accelerator<Accelerator, B>
+  [[nodiscard]] FixedPointResult<B> solve(const B& be, const typename B::const_view& starts) {
+    return solve(be, starts, run_options{});
+  }
+  /// Runs on the CPU, on as many threads as the machine has.
+  template <class Derived, class... Arguments>
+  [[nodiscard]] FixedPointResult<cpu<typename Derived::Scalar>> solve(
+      const Eigen::MatrixBase<Derived>& starts, Arguments&&... arguments) {
+    return solve(cpu<typename Derived::Scalar>{}, starts.derived(),
+                 std::forward<Arguments>(arguments)...);
+  }
+
+  /// Goes on from a checkpoint to bitwise the answer of the run it was taken from.
+  /// @throws argument_error if the checkpoint is of a solver with other settings;
+  ///   size_error if it is of a map of another dimension
+  template <basin::backend B, class... Observers>
+    requires latent_map<Map, B> && accelerator<Accelerator, B>
+  [[nodiscard]] FixedPointResult<B> resume(const B& be, const Checkpoint<B>& checkpoint,
+                                           const run_options& options = {},
+                                           Observers&&... observers) {
+    const checkpoint_header& header = checkpoint.header();
+    require(header.fingerprint == fingerprint(), "resume",
+            "the checkpoint was taken with another accelerator or stopping rule");
+    require_dimension("resume", map_, header.dimension);
+    run_state<B> run(be, header.dimension, header.size);
+    run.active = header.active;
+    run.pending = header.pending != 0;
+    detail::ByteReader reader(checkpoint.run().data(),
+                              checkpoint.run().data() + checkpoint.run().size());
+    detail::archive_run(be, reader, run);
+    accelerator_state<B> memory(accelerator_, be, run.dimension(), header.size);
+    if constexpr (requires { memory.archive(reader); }) {
+      detail::ByteReader rest(checkpoint.accelerator().data(),
+                              checkpoint.accelerator().data() + checkpoint.accelerator().size());
+      memory.archive(rest);
+    }
+    return iterate(be, run, memory, options, observers...);
+  }
+  /// Goes on from a checkpoint's file.
+  /// @throws file_error if the file is damaged, see Checkpoint::load
+  template <basin::backend B, class... Observers>
+    requires latent_map<Map, B> && accelerator<Accelerator, B>
+  [[nodiscard]] FixedPointResult<B> resume(const B& be, const std::string& path,
+                                           const run_options& options = {},
+                                           Observers&&... observers) {
+    return resume(be, Checkpoint<B>::load(path), options, observers...);
+  }
+
+ private:
+  template <class B>
+  static constexpr bool runs_columns =
+      is_columnwise<Map> && pointwise_accelerator<Accelerator> &&
+      std::same_as<B, cpu<typename B::scalar>>;
+
+  template <class B>
+  using accelerator_state = typename detail::accelerator_state<Accelerator, B>::type;
+
+  /// Steps of a column between two looks at the other columns, with no observer
+  /// that asks for fewer.
+  static constexpr index_t steps_between_looks = 4096;
+
+  [[nodiscard]] std::uint64_t fingerprint() const {
+    detail::checksum sum;
+    const auto add = [&](const auto& value) { sum.add(&value, sizeof value); };
+    const stopping& s = rule_;
+    add(s.residual), add(s.norm), add(s.max_iterations), add(s.max_evaluations), add(s.divergence);
+    add(s.window), add(s.patience), add(s.progress), add(s.max_period), add(s.cycle_tolerance);
+    add(s.marginal_band);
+    if constexpr (requires { accelerator_.factor; }) add(accelerator_.factor);
+    return sum.value();
+  }
+
+  /// A start that is not finite ends before the map sees it.
+  template <class B>
+  void refuse_non_finite(const B& be, run_state<B>& run) {
+    auto finite = be.template make_buffer<std::uint8_t>(run.active);
+    columns_finite(be, columns(be, std::as_const(run.Z), 0, run.active),
+                   array_view<std::uint8_t>(finite));
+    std::vector<std::uint8_t> host(static_cast<std::size_t>(run.active));
+    download_array(be, array_view<const std::uint8_t>(finite), array_view<std::uint8_t>(host));
+    for (std::uint8_t& flag : host) {
+      flag = static_cast<std::uint8_t>(flag != 0 ? status::running : status::non_finite);
+    }
+    upload_array(be, array_view<const std::uint8_t>(host), array_view<std::uint8_t>(run.outcome));
+  }
+
+  template <class B, class Memory>
+  [[nodiscard]] Checkpoint<B> take_checkpoint(const B& be, run_state<B>& run, Memory& memory) const {
+    detail::ByteWriter arrays;
+    detail::archive_run(be, arrays, run);
+    detail::ByteWriter remembered;
+    if constexpr (requires { memory.archive(remembered); }) memory.archive(remembered);
+    checkpoint_header header;
+    header.scalar_size = sizeof(typename B::scalar);
+    header.dimension = run.dimension();
+    header.size = run.size();
+    header.active = run.active;
+    header.pending = run.pending ? 1 : 0;
+    header.fingerprint = fingerprint();
+    return {header, std::move(arrays.bytes_), std::move(remembered.bytes_)};
+  }
+
+  template <class B, class Memory, class... Observers>
+  FixedPointResult<B> iterate(const B& be, run_state<B>& run, Memory& memory,
+                              const run_options& options, Observers&... observers) {
+    using scalar = typename B::scalar;
+    using clock = std::chrono::steady_clock;
+    const ColumnMonitor<scalar, Stopping> monitor(rule_, run.dimension());
+    compaction<B> leaving(be, run);
+    leaving.collect(be, run, memory);  // starts that are not finite
+    index_t between = steps_between_looks;
+    ((between = std::min(between, observer_interval(observers))), ...);
+    auto next_checkpoint = clock::now() + std::chrono::duration<double>(options.checkpoint_seconds);
+    index_t iteration = 0;
+    while (run.active > 0) {
+      if (options.stop.stop_requested()) {
+        leaving.collect_all(be, run, memory, status::cancelled);
+        break;
+      }
+      try {
+        if constexpr (runs_columns<B>) {
+          detail::step_columns(be, map_, accelerator_, monitor, run, between, options.stop);
+        } else {
+          step_batch(be, run, memory, monitor);
+        }
+      } catch (const error&) {
+        throw;  // misuse, found by the library
+      } catch (const std::exception& failure) {
+        std::throw_with_nested(map_failure<B>(
+            std::string("the map threw: ") + failure.what(), take_checkpoint(be, run, memory)));
+      } catch (...) {
+        std::throw_with_nested(
+            map_failure<B>("the map threw", take_checkpoint(be, run, memory)));
+      }
+      iteration += runs_columns<B> ? between : 1;
+      if constexpr (sizeof...(observers) > 0) {
+        const IterationView<B> view{be,
+                                    columns(be, std::as_const(run.Z), 0, run.active),
+                                    array_view<const scalar>(run.residuals).first(run.active),
+                                    array_view<const std::uint8_t>(run.outcome).first(run.active),
+                                    array_view<const index_t>(run.origin).first(run.active),
+                                    iteration - 1,
+                                    run.size(),
+                                    run.size() - run.active};
+        (observers(view), ...);
+      }
+      leaving.collect(be, run, memory);
+      if (!options.checkpoint.empty() && run.active > 0 && clock::now() >= next_checkpoint) {
+        take_checkpoint(be, run, memory).save(options.checkpoint);
+        next_checkpoint =
+            clock::now() + std::chrono::duration<double>(options.checkpoint_seconds);
+      }
+    }
+    if (!options.checkpoint.empty()) {
+      std::error_code ignored;
+      std::filesystem::remove(options.checkpoint, ignored);
+    }
+    FixedPointResult<B>& result = run.result;
+    index_t slowest = 0;
+    for (const index_t n : result.evaluations) {
+      result.work.evaluations += n;
+      slowest = std::max(slowest, n);
+    }
+    result.work.saved = slowest * run.size() - result.work.evaluations;
+    return std::move(result);
+  }
+
+  /// One iteration of the whole batch: next states, evaluation, residuals, statuses.
+  template <class B, class Memory>
+  void step_batch(const B& be, run_state<B>& run, Memory& memory,
+                  const ColumnMonitor<typename B::scalar, Stopping>& monitor) {
+    using scalar = typename B::scalar;
+    const index_t n = run.active;
+    if (!run.pending) memory.advance(be, run.Z, run.F, n);
+    run.pending = true;
+    evaluate(be, map_, columns(be, std::as_const(run.Z), 0, n), columns(be, run.F, 0, n));
+    column_squared_distances(be, columns(be, std::as_const(run.Z), 0, n),
+                             columns(be, std::as_const(run.F), 0, n),
+                             array_view<scalar>(run.residuals).first(n));
+    const index_t k = run.dimension();
+    for_each_index(be, n,
+                   detail::monitor_columns<scalar, Stopping>{
+                       monitor, raw_address(run.records.data()), raw_address(run.residuals.data()),
+                       raw_address(run.outcome.data()), raw_address(run.Z.data()),
+                       raw_address(run.F.data()), raw_address(run.anchors.data()), k,
+                       is_batch_coupled<Map>},
+                   std::max<index_t>(1, 4096 / k));
+    run.pending = false;
+  }
+
+  /// Takes ended columns out of the run and moves the last active ones into the holes.
+  template <class B>
+  class compaction {
+   public:
+    compaction(const B& be, const run_state<B>& run)
+        : outcome_(static_cast<std::size_t>(run.active)),
+          host_records_(static_cast<std::size_t>(run.active)),
+          records_(be.template make_buffer<column_record<typename B::scalar>>(run.active)),
+          ended_(be.template make_buffer<index_t>(run.active)),
+          origins_(be.template make_buffer<index_t>(run.active)) {
+      host_ended_.reserve(static_cast<std::size_t>(run.active));
+      host_origins_.reserve(static_cast<std::size_t>(run.active));
+    }
+
+    template <class Memory>
+    void collect(const B& be, run_state<B>& run, Memory& memory) {
+      const index_t n = run.active;
+      const index_t ended = count_if(be, array_view<const std::uint8_t>(run.outcome).first(n),
+                                     detail::is_ended{});
+      if (ended == 0 || (is_batch_coupled<Map> && ended < n)) return;
+      leave(be, run, memory);
+    }
+    template <class Memory>
+    void collect_all(const B& be, run_state<B>& run, Memory& memory, status as) {
+      const index_t n = run.active;
+      std::fill_n(outcome_.begin(), n, static_cast<std::uint8_t>(as));
+      upload_array(be, array_view<const std::uint8_t>(outcome_).first(n),
+                   array_view<std::uint8_t>(run.outcome).first(n));
+      leave(be, run, memory);
+    }
+
+   private:
+    template <class Memory>
+    void leave(const B& be, run_state<B>& run, Memory& memory) {
+      using scalar = typename B::scalar;
+      const index_t n = run.active;
+      download_array(be, array_view<const std::uint8_t>(run.outcome).first(n),
+                     array_view<std::uint8_t>(outcome_).first(n));
+      host_ended_.clear();
+      host_origins_.clear();
+      for (index_t j = 0; j < n; ++j) {
+        if (!detail::is_ended{}(outcome_[static_cast<std::size_t>(j)])) continue;
+        host_ended_.push_back(j);
+        host_origins_.push_back(run.origin[static_cast<std::size_t>(j)]);
+      }
+      const auto ended = static_cast<index_t>(host_ended_.size());
+      put(be, host_ended_, ended_);
+      put(be, host_origins_, origins_);
+      move_columns(be, columns(be, std::as_const(run.Z), 0, n),
+                   array_view<const index_t>(ended_).first(ended),
+                   array_view<const index_t>(origins_).first(ended),
+                   columns(be, run.result.states, 0, run.size()));
+      for_each_index(be, ended, detail::gather_records<scalar>{raw_address(run.records.data()),
+                                                       raw_address(records_.data()),
+                                                       raw_address(ended_.data())});
+      download_array(be, array_view<const column_record<scalar>>(records_).first(ended),
+                     array_view<column_record<scalar>>(host_records_).first(ended));
+      FixedPointResult<B>& result = run.result;
+      for (std::size_t i = 0; i < host_ended_.size(); ++i) {
+        const auto outcome = static_cast<status>(outcome_[static_cast<std::size_t>(host_ended_[i])]);
+        const column_record<scalar>& record = host_records_[i];
+        const auto start = static_cast<std::size_t>(host_origins_[i]);
+        result.status[start] = outcome;
+        result.residual[start] = std::sqrt(record.residual);
+        result.iterations[start] = record.iterations;
+        result.evaluations[start] = record.evaluations;
+        result.period[start] =
+            outcome == status::cycle ? record.period : outcome == status::converged ? 1 : 0;
+      }
+      fill_holes(be, run, memory, n - ended);
+      run.active = n - ended;
+    }
+
+    /// Columns behind `left` that are still active move into the holes before it.
+    template <class Memory>
+    void fill_holes(const B& be, run_state<B>& run, Memory& memory, index_t left) {
+      using scalar = typename B::scalar;
+      const auto is_hole = [&](index_t j) { return detail::is_ended{}(outcome_[static_cast<std::size_t>(j)]); };
+      const index_t n = run.active;
+      const auto holes = static_cast<std::size_t>(
+          std::count_if(host_ended_.begin(), host_ended_.end(), [&](index_t j) { return j < left; }));
+      host_ended_.resize(holes);  // ascending, so the holes before `left` come first
+      host_origins_.clear();
+      for (index_t j = left; j < n; ++j) {
+        if (!is_hole(j)) host_origins_.push_back(j);
+      }
+      if (holes == 0) return;
+      put(be, host_ended_, ended_);
+      put(be, host_origins_, origins_);
+      const auto count = static_cast<index_t>(holes);
+      const auto from = array_view<const index_t>(origins_).first(count);
+      const auto to = array_view<const index_t>(ended_).first(count);
+      for (auto* X : {&run.Z, &run.F, &run.anchors}) {
+        move_columns(be, columns(be, std::as_const(*X), 0, n), from, to, columns(be, *X, 0, n));
+      }
+      memory.move_columns(be, from, to);
+      for_each_index(be, count,
+                     detail::move_records<scalar>{raw_address(run.records.data()), raw_address(run.residuals.data()),
+                                  raw_address(run.outcome.data()), from.data, to.data},
+                     4096);
+      for (std::size_t i = 0; i < holes; ++i) {
+        run.origin[static_cast<std::size_t>(host_ended_[i])] =
+            run.origin[static_cast<std::size_t>(host_origins_[i])];
+      }
+    }
+
+    static void put(const B& be, const std::vector<index_t>& host,
+                    typename B::template buffer<index_t>& target) {
+      upload_array(be, array_view<const index_t>(host),
+                   array_view<index_t>(target).first(static_cast<index_t>(host.size())));
+    }
+
+    std::vector<std::uint8_t> outcome_;
+    std::vector<column_record<typename B::scalar>> host_records_;
+    typename B::template buffer<column_record<typename B::scalar>> records_;
+    std::vector<index_t> host_ended_, host_origins_;
+    typename B::template buffer<index_t> ended_, origins_;
+  };
+
+  Map map_;
+  Accelerator accelerator_;
+  Stopping rule_;
+};
+
+}  // namespace basin

@@ -1,0 +1,95 @@
+/// @file
+/// What an observer sees of a run, and the observers that the library has.
+///
+/// An observer is any callable that takes an IterationView. It is called after
+/// every evaluation of the active columns, before they step on and before ended
+/// columns leave, on the thread that called the solver. If it has a member
+/// interval(), a number of iterations, a solver that runs columns by themselves
+/// may call it that rarely.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include <Eigen/Core>
+
+#include <basin/backend/array_view.hpp>
+#include <basin/core/error.hpp>
+#include <basin/core/status.hpp>
+
+namespace basin {
+
+/// The active columns at one moment; valid during the call only.
+template <class Backend>
+struct IterationView {
+  const Backend& backend;
+  typename Backend::const_view states;  ///< k × active
+  /// ‖f(z) - z‖² per active column, in the backend's memory.
+  array_view<const typename Backend::scalar> squared_residuals;
+  /// basin::status per active column, in the backend's memory.
+  array_view<const std::uint8_t> outcome;
+  /// Which start each active column is.
+  array_view<const index_t> origin;
+  index_t iteration = 0;  ///< steps since the starts (or, resumed, since the resume)
+  index_t total = 0;      ///< number of starts
+  index_t ended = 0;      ///< starts that left before this iteration
+};
+
+/// Iterations between two calls that an observer asks for; 1 unless it says.
+template <class Observer>
+[[nodiscard]] index_t observer_interval(const Observer& observer) {
+  if constexpr (requires { { observer.interval() } -> std::convertible_to<index_t>; }) {
+    return observer.interval();
+  } else {
+    return 1;
+  }
+}
+
+/// Hands the trajectories of chosen starts to a sink, one state at a time, so that
+/// memory does not grow with their length.
+/// @tparam Sink called as sink(start, iteration, state, residual): state an Eigen
+///   vector in host memory, valid during the call, residual ‖f(z) - z‖₂
+template <std::floating_point Scalar, class Sink>
+class TrajectoryObserver {
+ public:
+  TrajectoryObserver(std::vector<index_t> starts, Sink sink, index_t every)
+      : starts_(std::move(starts)), sink_(std::move(sink)), every_(every) {
+    require(every >= 1, "trajectory_observer", "every must be at least 1");
+    std::sort(starts_.begin(), starts_.end());
+  }
+
+  template <class Backend>
+    requires std::same_as<typename Backend::scalar, Scalar>
+  void operator()(const IterationView<Backend>& at) {
+    if (at.iteration % every_ != 0) return;
+    state_.resize(at.states.rows(), 1);
+    for (index_t j = 0; j < at.origin.size; ++j) {
+      if (!std::binary_search(starts_.begin(), starts_.end(), at.origin[j])) continue;
+      Scalar residual = 0;
+      download(at.backend, columns(at.backend, at.states, j, 1), state_);
+      download_array(at.backend, array_view<const Scalar>(at.squared_residuals.data + j, 1),
+                     array_view<Scalar>(&residual, 1));
+      sink_(at.origin[j], at.iteration, state_.col(0), std::sqrt(residual));
+    }
+  }
+
+ private:
+  std::vector<index_t> starts_;
+  Sink sink_;
+  index_t every_;
+  Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic> state_;
+};
+
+/// An observer of the trajectories of `starts`, see TrajectoryObserver.
+/// @param every iterations between two states of a trajectory, at least 1
+template <std::floating_point Scalar, class Sink>
+[[nodiscard]] TrajectoryObserver<Scalar, std::decay_t<Sink>> trajectory_observer(
+    std::vector<index_t> starts, Sink&& sink, index_t every = 1) {
+  return {std::move(starts), std::forward<Sink>(sink), every};
+}
+
+}  // namespace basin

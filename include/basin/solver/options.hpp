@@ -1,0 +1,25 @@
+/// @file
+/// Settings of one run that do not change its answer.
+#pragma once
+
+#include <stop_token>
+#include <string>
+
+#include <basin/core/index.hpp>
+
+namespace basin {
+
+/// Settings of one run: how it is stopped from outside, and where its checkpoints
+/// go. None of them changes an answer.
+struct run_options {
+  /// Ask it to stop and the columns still active end as `cancelled`, each with its
+  /// latest state and residual.
+  std::stop_token stop = {};
+  /// File for checkpoints; empty: none. Written beside itself and then renamed, so
+  /// that an interrupted write leaves the one before. Removed when the run ends.
+  std::string checkpoint = {};
+  /// Seconds between two checkpoints.
+  double checkpoint_seconds = 60;
+};
+
+}  // namespace basin

@@ -1,0 +1,53 @@
+/// @file
+/// What a run gives back.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <vector>
+
+#include <basin/core/index.hpp>
+#include <basin/core/status.hpp>
+
+namespace basin {
+
+/// What a run cost, in evaluations of single columns.
+struct solver_work {
+  index_t evaluations = 0;  ///< spent
+  /// What the loop that waits for its slowest column spends more: N times the
+  /// evaluations of the slowest, less those spent.
+  index_t saved = 0;
+};
+
+/// The end of every start, in the order of the starts.
+template <class Backend>
+struct FixedPointResult {
+  using scalar = typename Backend::scalar;
+
+  /// k × N, in the backend's memory. The residual belongs to exactly this state.
+  typename Backend::matrix states;
+  /// ‖f(z) - z‖₂ at the state, undamped, whatever norm the stopping rule uses. NaN
+  /// where f(z) is not finite or was never evaluated.
+  std::vector<scalar> residual;
+  std::vector<index_t> iterations;   ///< steps taken from the start to the state
+  std::vector<index_t> evaluations;  ///< of f for this column
+  std::vector<basin::status> status;
+  std::vector<index_t> period;  ///< of a cycle; 1 where converged; else 0
+  solver_work work;
+
+  [[nodiscard]] index_t size() const noexcept { return static_cast<index_t>(status.size()); }
+
+  /// Number of columns that ended in each status, indexed by status.
+  [[nodiscard]] std::array<index_t, status_count> counts() const {
+    std::array<index_t, status_count> n{};
+    for (const basin::status s : status) ++n[static_cast<std::size_t>(s)];
+    return n;
+  }
+  /// Number of columns that ended as s.
+  [[nodiscard]] index_t count(basin::status s) const {
+    return static_cast<index_t>(std::count(status.begin(), status.end(), s));
+  }
+};
+
+}  // namespace basin

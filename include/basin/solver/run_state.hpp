@@ -1,0 +1,58 @@
+/// @file
+/// Everything that a run knows between two iterations: what a checkpoint holds.
+#pragma once
+
+#include <cstdint>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include <basin/backend/concept.hpp>
+#include <basin/solver/monitor.hpp>
+#include <basin/solver/result.hpp>
+
+namespace basin {
+
+/// The active columns stand first in every array; `origin` says which starts they
+/// are. Ended columns have left for `result`.
+template <class Backend>
+struct run_state {
+  using scalar = typename Backend::scalar;
+  using matrix = typename Backend::matrix;
+
+  index_t active = 0;
+  bool pending = true;  ///< Z of a batch has not been evaluated; records say it per column
+  matrix Z;        ///< states
+  matrix F;        ///< f(Z), where not pending
+  matrix anchors;  ///< states at the begin of a watched window
+  typename Backend::template buffer<column_record<scalar>> records;
+  typename Backend::template buffer<scalar> residuals;    ///< squared
+  typename Backend::template buffer<std::uint8_t> outcome;  ///< basin::status of each column
+  std::vector<index_t> origin;
+  FixedPointResult<Backend> result;
+
+  run_state() = default;
+  run_state(const Backend& be, index_t k, index_t n)
+      : active(n),
+        Z(be.make_matrix(k, n)),
+        F(be.make_matrix(k, n)),
+        anchors(be.make_matrix(k, n)),
+        records(be.template make_buffer<column_record<scalar>>(n)),
+        residuals(be.template make_buffer<scalar>(n)),
+        outcome(be.template make_buffer<std::uint8_t>(n)),
+        origin(static_cast<std::size_t>(n)) {
+    std::iota(origin.begin(), origin.end(), index_t{0});
+    const auto size = static_cast<std::size_t>(n);
+    result.states = be.make_matrix(k, n);
+    result.residual.resize(size);
+    result.iterations.resize(size);
+    result.evaluations.resize(size);
+    result.status.assign(size, status::running);
+    result.period.resize(size);
+  }
+
+  [[nodiscard]] index_t dimension() const { return static_cast<index_t>(Z.rows()); }
+  [[nodiscard]] index_t size() const { return result.size(); }
+};
+
+}  // namespace basin
