@@ -17,7 +17,7 @@ namespace basin {
 ///
 ///   g(z, out)   z, out: Eigen::Map of a vector; out is uninitialised
 ///   g(z)        with a vector or an expression as its value
-///   g(x)        with a scalar as its value, where k is 1
+///   g(x)        in place of g(z) for `columnwise<1>`: from a scalar to a scalar
 ///
 /// With the dimension known when compiling, `columnwise<2>(g)`, z is a vector of
 /// fixed size and nothing is stored between iterations: as fast as a loop by hand.
@@ -38,11 +38,11 @@ class Columnwise {
 
   /// out = g(z) for one state.
   template <class Scalar>
-  void apply(const Eigen::Map<const Eigen::Matrix<Scalar, K, 1>>& z,
+  [[gnu::always_inline]] void apply(const Eigen::Map<const Eigen::Matrix<Scalar, K, 1>>& z,
              Eigen::Map<Eigen::Matrix<Scalar, K, 1>>& out) const {
     if constexpr (std::is_invocable_v<const G&, decltype(z), decltype(out)>) {
       g_(z, out);
-    } else if constexpr (K == 1 && std::is_invocable_r_v<Scalar, const G&, Scalar>) {
+    } else if constexpr (K == 1) {
       out[0] = g_(z[0]);
     } else {
       static_assert(std::is_invocable_v<const G&, decltype(z)>,

@@ -30,8 +30,10 @@ struct checkpoint_header {
   std::uint32_t version = 1;
   std::uint32_t scalar_size = 0;
   std::int64_t dimension = 0;
-  std::int64_t size = 0;    ///< number of starts
-  std::int64_t active = 0;  ///< columns that have not ended
+  std::int64_t size = 0;      ///< number of starts
+  std::int64_t capacity = 0;  ///< columns that are active at once
+  std::int64_t begun = 0;     ///< starts that are or were active
+  std::int64_t active = 0;    ///< columns that have begun and not ended
   std::uint64_t pending = 1;  ///< the states of a batch have not been evaluated
   std::uint64_t accelerator_bytes = 0;
   std::uint64_t fingerprint = 0;  ///< of accelerator and stopping rule
@@ -128,15 +130,16 @@ void archive_run(const B& be, Archive& archive, run_state<B>& run) {
   archive.array(run.result.period.data(), size);
 }
 
-/// Bytes of the arrays of a run of these sizes, or 0 if they do not fit 62 bits.
+/// Bytes of the arrays of a run of these sizes, or 0 if the sizes are impossible.
 template <class Scalar>
-[[nodiscard]] inline std::uint64_t run_bytes(std::int64_t k, std::int64_t size,
-                                             std::int64_t active) {
+[[nodiscard]] std::uint64_t run_bytes(const checkpoint_header& header) {
+  const std::int64_t k = header.dimension;
+  const std::int64_t size = header.size;
+  const std::int64_t active = header.active;
   constexpr std::int64_t limit = std::int64_t{1} << 40;
-  if (k < 1 || size < 0 || active < 0 || active > size || k > limit || size > limit ||
-      (size > 0 && k > limit / size)) {
-    return 0;
-  }
+  const bool ordered = 0 <= active && active <= header.capacity && header.capacity <= size &&
+                       active <= header.begun && header.begun <= size;
+  if (k < 1 || !ordered || k > limit || size > limit || (size > 0 && k > limit / size)) return 0;
   const auto columns = static_cast<std::uint64_t>(k) * sizeof(Scalar);
   return static_cast<std::uint64_t>(active) *
              (3 * columns + sizeof(column_record<Scalar>) + sizeof(Scalar) + 1 + sizeof(index_t)) +
@@ -217,8 +220,7 @@ class Checkpoint {
              "scalars of " + std::to_string(header.scalar_size) + " bytes, expected " +
                  std::to_string(sizeof(scalar)));
     }
-    const std::uint64_t run_bytes =
-        detail::run_bytes<scalar>(header.dimension, header.size, header.active);
+    const std::uint64_t run_bytes = detail::run_bytes<scalar>(header);
     if (run_bytes == 0 && header.size != 0) {
       refuse(offsetof(checkpoint_header, dimension), "impossible sizes");
     }

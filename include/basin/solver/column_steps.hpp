@@ -87,6 +87,19 @@ struct is_ended {
   }
 };
 
+/// Makes records and outcomes of columns that begin: one that is not finite ends
+/// before the map sees it.
+template <class Scalar>
+struct begin_columns {
+  column_record<Scalar>* records;
+  std::uint8_t* outcome;  ///< holds whether the column is finite
+  BASIN_HOST_DEVICE void operator()(index_t i) const {
+    records[i] = column_record<Scalar>{};
+    outcome[i] =
+        static_cast<std::uint8_t>(outcome[i] != 0 ? status::running : status::non_finite);
+  }
+};
+
 /// Copies the records of chosen columns beside each other.
 template <class Scalar>
 struct gather_records {
@@ -111,66 +124,165 @@ struct move_records {
   }
 };
 
+/// ‖f - z‖² of one state, whatever the sum comes to.
+template <class Scalar, class Vector>
+[[nodiscard, gnu::always_inline]] inline Scalar state_sum(const Vector& z, const Vector& f) {
+  constexpr int fixed = Vector::SizeAtCompileTime;
+  if constexpr (fixed != Eigen::Dynamic && fixed <= 16) {
+    // Entry by entry: a packet would wait for the entries that g has just stored.
+    Scalar sum = 0;
+    for (int i = 0; i < fixed; ++i) sum += (f[i] - z[i]) * (f[i] - z[i]);
+    return sum;
+  } else {
+    return sum_of_squared_differences(z.data(), f.data(), static_cast<index_t>(z.size()));
+  }
+}
+
+/// One column of a columnwise map: its state, and how it moves.
+template <class Scalar, class G, int K, class Accelerator, class Stopping>
+class ColumnRun {
+ public:
+  using vector = Eigen::Matrix<Scalar, K, 1>;
+  static constexpr bool fixed = K != Eigen::Dynamic;
+  /// A state of fixed size is a local copy, any other stays where it is stored.
+  using local = std::conditional_t<fixed, vector, Eigen::Map<vector>>;
+
+  ColumnRun(const Columnwise<G, K>& map, const Accelerator& accelerator,
+            const ColumnMonitor<Scalar, Stopping>& monitor, run_state<cpu<Scalar>>& run, index_t j)
+      : map_(map),
+        accelerator_(accelerator),
+        monitor_(monitor),
+        run_(run),
+        at_(static_cast<std::size_t>(j)),
+        k_(run.dimension()),
+        z_stored_(run.Z.data() + j * k_),
+        f_stored_(run.F.data() + j * k_),
+        anchor_(run.anchors.data() + j * k_),
+        record_(run.records[at_]) {}
+
+  /// Takes up to `iterations` steps and stores the state, also if the map throws.
+  void step(index_t iterations) {
+    local z = copy_of(z_stored_);
+    local f = copy_of(f_stored_);
+    status outcome = status::running;
+    try {
+      while (iterations > 0 && outcome == status::running) {
+        if (!record_.pending) {
+          iterations -= plain(z, f, std::min(iterations, monitor_.plain_steps(record_)));
+          if (iterations == 0) break;
+        }
+        if (!evaluated_) {
+          if (!record_.pending) advance(z, f);
+          record_.pending = true;
+          apply(z, f);
+        }
+        evaluated_ = false;
+        const Scalar sum = finite_or_reason(state_sum<Scalar>(z, f), f.data(), k_);
+        outcome = monitor_.step(record_, sum, column_access<Scalar>{z.data(), anchor_, k_});
+        --iterations;
+      }
+    } catch (...) {
+      store(z, f, outcome);
+      throw;
+    }
+    store(z, f, outcome);
+  }
+
+ private:
+  static local copy_of(Scalar* stored, index_t k) {
+    if constexpr (fixed) {
+      return Eigen::Map<const vector>(stored);
+    } else {
+      return local(stored, k);
+    }
+  }
+  local copy_of(Scalar* stored) const { return copy_of(stored, k_); }
+
+  void store(const local& z, const local& f, status outcome) {
+    if constexpr (fixed) {
+      Eigen::Map<vector>{z_stored_} = z;
+      Eigen::Map<vector>{f_stored_} = f;
+    }
+    run_.records[at_] = record_;
+    run_.residuals[at_] = record_.residual;
+    run_.outcome[at_] = static_cast<std::uint8_t>(outcome);
+  }
+
+  [[gnu::always_inline]] void advance(local& z, const local& f) const {
+    const index_t k = fixed ? K : k_;
+    for (index_t i = 0; i < k; ++i) z[i] = accelerator_.next(z[i], f[i]);
+  }
+  [[gnu::always_inline]] void apply(const local& z, local& f) const {
+    const Eigen::Map<const vector> read(z.data(), k_);
+    Eigen::Map<vector> written(f.data(), k_);
+    map_.template apply<Scalar>(read, written);
+  }
+
+  /// Takes up to `limit` plain steps in a loop that touches nothing but the state, and
+  /// leaves the first that is not plain evaluated, for the monitor.
+  /// @return the number of plain steps
+  index_t plain(local& z_out, local& f_out, index_t limit) {
+    local z = z_out;  // their addresses stay here, so that they stay in registers
+    local f = f_out;
+    index_t count = 0;
+    Scalar sum = record_.window_sum;
+    Scalar last = record_.residual;
+    const auto leave = [&](bool evaluated) {
+      monitor_.take_plain(record_, count, sum, last);
+      record_.pending = evaluated_ = evaluated;
+      if constexpr (fixed) {
+        z_out = z;
+        f_out = f;
+      }
+    };
+    const column_record<Scalar> record = record_;
+    try {
+      for (; count < limit; ++count) {
+        advance(z, f);
+        apply(z, f);
+        const Scalar residual = state_sum<Scalar>(z, f);
+        if (!monitor_.is_plain(record, residual)) {
+          leave(true);
+          return count;
+        }
+        sum += residual;
+        last = residual;
+      }
+    } catch (...) {
+      leave(true);
+      throw;
+    }
+    leave(false);
+    return count;
+  }
+
+  const Columnwise<G, K>& map_;
+  const Accelerator& accelerator_;
+  const ColumnMonitor<Scalar, Stopping>& monitor_;
+  run_state<cpu<Scalar>>& run_;
+  std::size_t at_;
+  index_t k_;
+  Scalar* z_stored_;
+  Scalar* f_stored_;
+  Scalar* anchor_;
+  column_record<Scalar> record_;
+  bool evaluated_ = false;  ///< f belongs to z, and the monitor has not seen it
+};
+
 /// Runs every active column by itself for up to `iterations` steps: no barrier, no
 /// batch in memory. For columnwise maps on the CPU with a pointwise accelerator.
 template <class Scalar, class G, int K, class Accelerator, class Stopping>
 void step_columns(const cpu<Scalar>& be, const Columnwise<G, K>& map, const Accelerator& accelerator,
                   const ColumnMonitor<Scalar, Stopping>& monitor, run_state<cpu<Scalar>>& run,
                   index_t iterations, const std::stop_token& stop) {
-  using vector = Eigen::Matrix<Scalar, K, 1>;
-  const index_t k = run.dimension();
-  const auto step_column = [&](index_t j) {
-    if (stop.stop_requested()) return;
-    Scalar* const z_stored = run.Z.data() + j * k;
-    Scalar* const f_stored = run.F.data() + j * k;
-    column_record<Scalar> record = run.records[static_cast<std::size_t>(j)];
-    status outcome = status::running;
-    // A state of fixed size lives in registers, any other where it is stored.
-    constexpr bool fixed = K != Eigen::Dynamic;
-    const auto local = [&](Scalar* stored) {
-      if constexpr (fixed) {
-        return vector(Eigen::Map<const vector>(stored));
-      } else {
-        return Eigen::Map<vector>(stored, k);
-      }
-    };
-    auto z = local(z_stored);
-    auto f = local(f_stored);
-    const auto store = [&] {
-      if constexpr (fixed) {
-        Eigen::Map<vector>(z_stored, k) = z;
-        Eigen::Map<vector>(f_stored, k) = f;
-      }
-      run.records[static_cast<std::size_t>(j)] = record;
-      run.residuals[static_cast<std::size_t>(j)] = record.residual;
-      run.outcome[static_cast<std::size_t>(j)] = static_cast<std::uint8_t>(outcome);
-    };
-    const Eigen::Map<const vector> z_read(z.data(), k);
-    Eigen::Map<vector> f_written(f.data(), k);
-    const column_access<Scalar> access{z.data(), run.anchors.data() + j * k, k};
-    for (index_t i = 0; i < iterations && outcome == status::running; ++i) {
-      if (!record.pending) {
-        for (index_t row = 0; row < k; ++row) z[row] = accelerator.next(z[row], f[row]);
-        record.pending = true;
-      }
-      try {
-        map.template apply<Scalar>(z_read, f_written);
-      } catch (...) {
-        store();
-        throw;
-      }
-      Scalar residual;
-      if constexpr (fixed && K <= 16) {
-        residual = (f - z).squaredNorm();
-        if (!is_finite(residual)) residual = squared_distance(z.data(), f.data(), k);
-      } else {
-        residual = squared_distance(z.data(), f.data(), k);
-      }
-      outcome = monitor.step(record, residual, access);
-    }
-    store();
-  };
-  for_each_index(be, run.active, step_column, std::max<index_t>(1, 256 / k));
+  for_each_index(
+      be, run.active,
+      [&](index_t j) {
+        if (stop.stop_requested()) return;
+        ColumnRun<Scalar, G, K, Accelerator, Stopping>(map, accelerator, monitor, run, j)
+            .step(iterations);
+      },
+      std::max<index_t>(1, 256 / run.dimension()));
 }
 
 }  // namespace basin::detail

@@ -6,8 +6,7 @@
 #include <cstdint>
 #include <exception>
 #include <filesystem>
-#include <limits>
-#include <optional>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -80,12 +79,12 @@ class FixedPointSolver {
                                           const run_options& options, Observers&&... observers) {
     if (starts.rows() < 1) throw size_error("solve: the starts have 0 rows, at least 1 is needed");
     require_dimension("solve", map_, static_cast<index_t>(starts.rows()));
-    run_state<B> run(be, static_cast<index_t>(starts.rows()), static_cast<index_t>(starts.cols()));
-    if (run.active > 0) {
-      copy(be, starts, columns(be, run.Z, 0, run.active));
-      refuse_non_finite(be, run);
-    }
-    accelerator_state<B> memory(accelerator_, be, run.dimension(), run.active);
+    const auto n = static_cast<index_t>(starts.cols());
+    const bool by_themselves = runs_columns<B> && (... && observes_now_and_then(observers));
+    run_state<B> run(be, static_cast<index_t>(starts.rows()), n,
+                     by_themselves ? columns_by_themselves : n);
+    copy(be, starts, columns(be, run.result.states, 0, n));
+    accelerator_state<B> memory(accelerator_, be, run.dimension(), run.capacity);
     return iterate(be, run, memory, options, observers...);
   }
   /// @copydoc solve
@@ -114,13 +113,14 @@ class FixedPointSolver {
     require(header.fingerprint == fingerprint(), "resume",
             "the checkpoint was taken with another accelerator or stopping rule");
     require_dimension("resume", map_, header.dimension);
-    run_state<B> run(be, header.dimension, header.size);
+    run_state<B> run(be, header.dimension, header.size, header.capacity);
     run.active = header.active;
+    run.begun = header.begun;
     run.pending = header.pending != 0;
     detail::ByteReader reader(checkpoint.run().data(),
                               checkpoint.run().data() + checkpoint.run().size());
     detail::archive_run(be, reader, run);
-    accelerator_state<B> memory(accelerator_, be, run.dimension(), header.size);
+    accelerator_state<B> memory(accelerator_, be, run.dimension(), header.capacity);
     if constexpr (requires { memory.archive(reader); }) {
       detail::ByteReader rest(checkpoint.accelerator().data(),
                               checkpoint.accelerator().data() + checkpoint.accelerator().size());
@@ -147,9 +147,10 @@ class FixedPointSolver {
   template <class B>
   using accelerator_state = typename detail::accelerator_state<Accelerator, B>::type;
 
-  /// Steps of a column between two looks at the other columns, with no observer
-  /// that asks for fewer.
-  static constexpr index_t steps_between_looks = 4096;
+  /// Steps of a column between two looks at the other columns, and columns active at
+  /// once, where columns run by themselves: their arrays stay in cache.
+  static constexpr index_t steps_by_themselves = 4096;
+  static constexpr index_t columns_by_themselves = 4096;
 
   [[nodiscard]] std::uint64_t fingerprint() const {
     detail::checksum sum;
@@ -162,18 +163,21 @@ class FixedPointSolver {
     return sum.value();
   }
 
-  /// A start that is not finite ends before the map sees it.
+  /// Lets the next starts begin, as many as there is room for.
   template <class B>
-  void refuse_non_finite(const B& be, run_state<B>& run) {
-    auto finite = be.template make_buffer<std::uint8_t>(run.active);
-    columns_finite(be, columns(be, std::as_const(run.Z), 0, run.active),
-                   array_view<std::uint8_t>(finite));
-    std::vector<std::uint8_t> host(static_cast<std::size_t>(run.active));
-    download_array(be, array_view<const std::uint8_t>(finite), array_view<std::uint8_t>(host));
-    for (std::uint8_t& flag : host) {
-      flag = static_cast<std::uint8_t>(flag != 0 ? status::running : status::non_finite);
-    }
-    upload_array(be, array_view<const std::uint8_t>(host), array_view<std::uint8_t>(run.outcome));
+  static void begin_starts(const B& be, run_state<B>& run) {
+    const index_t first = run.active;
+    const index_t count = std::min(run.capacity - first, run.size() - run.begun);
+    copy(be, columns(be, std::as_const(run.result.states), run.begun, count),
+         columns(be, run.Z, first, count));
+    const array_view<std::uint8_t> outcome(raw_address(run.outcome.data()) + first, count);
+    columns_finite(be, columns(be, std::as_const(run.Z), first, count), outcome);
+    for_each_index(be, count,
+                   detail::begin_columns<typename B::scalar>{
+                       raw_address(run.records.data()) + first, outcome.data});
+    std::iota(run.origin.begin() + first, run.origin.begin() + first + count, run.begun);
+    run.active += count;
+    run.begun += count;
   }
 
   template <class B, class Memory>
@@ -186,6 +190,8 @@ class FixedPointSolver {
     header.scalar_size = sizeof(typename B::scalar);
     header.dimension = run.dimension();
     header.size = run.size();
+    header.capacity = run.capacity;
+    header.begun = run.begun;
     header.active = run.active;
     header.pending = run.pending ? 1 : 0;
     header.fingerprint = fingerprint();
@@ -199,15 +205,20 @@ class FixedPointSolver {
     using clock = std::chrono::steady_clock;
     const ColumnMonitor<scalar, Stopping> monitor(rule_, run.dimension());
     compaction<B> leaving(be, run);
-    leaving.collect(be, run, memory);  // starts that are not finite
-    index_t between = steps_between_looks;
-    ((between = std::min(between, observer_interval(observers))), ...);
+    index_t between = runs_columns<B> ? steps_by_themselves : 1;
+    if (!(... && observes_now_and_then(observers))) between = 1;
     auto next_checkpoint = clock::now() + std::chrono::duration<double>(options.checkpoint_seconds);
     index_t iteration = 0;
-    while (run.active > 0) {
+    for (;;) {
+      if (2 * run.active <= run.capacity && run.begun < run.size()) {
+        begin_starts(be, run);
+        leaving.collect(be, run, memory);  // starts that are not finite
+        continue;
+      }
+      if (run.active == 0) break;
       if (options.stop.stop_requested()) {
         leaving.collect_all(be, run, memory, status::cancelled);
-        break;
+        continue;
       }
       try {
         if constexpr (runs_columns<B>) {
@@ -224,7 +235,7 @@ class FixedPointSolver {
         std::throw_with_nested(
             map_failure<B>("the map threw", take_checkpoint(be, run, memory)));
       }
-      iteration += runs_columns<B> ? between : 1;
+      iteration += between;
       if constexpr (sizeof...(observers) > 0) {
         const IterationView<B> view{be,
                                     columns(be, std::as_const(run.Z), 0, run.active),
@@ -233,11 +244,11 @@ class FixedPointSolver {
                                     array_view<const index_t>(run.origin).first(run.active),
                                     iteration - 1,
                                     run.size(),
-                                    run.size() - run.active};
+                                    run.begun - run.active};
         (observers(view), ...);
       }
       leaving.collect(be, run, memory);
-      if (!options.checkpoint.empty() && run.active > 0 && clock::now() >= next_checkpoint) {
+      if (!options.checkpoint.empty() && (run.active > 0 || run.begun < run.size()) && clock::now() >= next_checkpoint) {
         take_checkpoint(be, run, memory).save(options.checkpoint);
         next_checkpoint =
             clock::now() + std::chrono::duration<double>(options.checkpoint_seconds);
@@ -285,13 +296,13 @@ class FixedPointSolver {
   class compaction {
    public:
     compaction(const B& be, const run_state<B>& run)
-        : outcome_(static_cast<std::size_t>(run.active)),
-          host_records_(static_cast<std::size_t>(run.active)),
-          records_(be.template make_buffer<column_record<typename B::scalar>>(run.active)),
-          ended_(be.template make_buffer<index_t>(run.active)),
-          origins_(be.template make_buffer<index_t>(run.active)) {
-      host_ended_.reserve(static_cast<std::size_t>(run.active));
-      host_origins_.reserve(static_cast<std::size_t>(run.active));
+        : outcome_(static_cast<std::size_t>(run.capacity)),
+          host_records_(static_cast<std::size_t>(run.capacity)),
+          records_(be.template make_buffer<column_record<typename B::scalar>>(run.capacity)),
+          ended_(be.template make_buffer<index_t>(run.capacity)),
+          origins_(be.template make_buffer<index_t>(run.capacity)) {
+      host_ended_.reserve(static_cast<std::size_t>(run.capacity));
+      host_origins_.reserve(static_cast<std::size_t>(run.capacity));
     }
 
     template <class Memory>

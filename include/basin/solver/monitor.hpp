@@ -4,9 +4,11 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
 #include <basin/core/finite.hpp>
 #include <basin/core/host_device.hpp>
@@ -85,6 +87,33 @@ class ColumnMonitor {
       return status::max_iterations;
     }
     return status::running;
+  }
+
+  /// How many of the next steps can be taken by `is_plain` and `take_plain` alone,
+  /// if each residual is plain: none that is the first, is watched, ends a window or
+  /// a budget.
+  [[nodiscard]] index_t plain_steps(const column_record<Scalar>& c) const {
+    if (c.watched || needs_state_norm_ || c.evaluations == 0) return 0;
+    return std::min({rule_.window - 1 - c.position, rule_.max_iterations - 1 - c.iterations,
+                     rule_.max_evaluations - 1 - c.evaluations});
+  }
+  /// Whether step() would do no more with a residual than count and sum it. The bits
+  /// of numbers that are not negative are ordered as the numbers, NaN above all, so
+  /// one comparison of integers tells it.
+  [[nodiscard]] bool is_plain(const column_record<Scalar>& c, Scalar residual) const {
+    using bits = std::conditional_t<sizeof(Scalar) == 4, std::uint32_t, std::uint64_t>;
+    const bits low = std::bit_cast<bits>(threshold_);
+    const bits high = std::bit_cast<bits>(c.limit);
+    return std::bit_cast<bits>(residual) - low - 1 < high - low;
+  }
+  /// Counts `count` steps of plain residuals; `sum` is the window's with them.
+  void take_plain(column_record<Scalar>& c, index_t count, Scalar sum, Scalar last) const {
+    if (count == 0) return;
+    c.residual = last;
+    c.window_sum = sum;
+    c.position += static_cast<std::int32_t>(count);
+    c.iterations += count;
+    c.evaluations += count;
   }
 
  private:

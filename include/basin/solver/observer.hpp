@@ -4,8 +4,9 @@
 /// An observer is any callable that takes an IterationView. It is called after
 /// every evaluation of the active columns, before they step on and before ended
 /// columns leave, on the thread that called the solver. If it has a member
-/// interval(), a number of iterations, a solver that runs columns by themselves
-/// may call it that rarely.
+/// interval() that returns 0, it is content to be called now and then, and the
+/// columns it is shown may then be at different iterations: this lets columns of a
+/// columnwise map run by themselves, as they do where nobody observes.
 #pragma once
 
 #include <algorithm>
@@ -39,13 +40,13 @@ struct IterationView {
   index_t ended = 0;      ///< starts that left before this iteration
 };
 
-/// Iterations between two calls that an observer asks for; 1 unless it says.
+/// Whether an observer is content to be called now and then.
 template <class Observer>
-[[nodiscard]] index_t observer_interval(const Observer& observer) {
+[[nodiscard]] bool observes_now_and_then(const Observer& observer) {
   if constexpr (requires { { observer.interval() } -> std::convertible_to<index_t>; }) {
-    return observer.interval();
+    return observer.interval() == 0;
   } else {
-    return 1;
+    return false;
   }
 }
 

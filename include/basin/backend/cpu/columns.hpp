@@ -26,19 +26,30 @@ template <class Scalar>
   return finite;
 }
 
-/// ‖y - x‖²; where that is not finite, infinity if y is finite and NaN if not.
 template <class Scalar>
-[[nodiscard]] Scalar squared_distance(const Scalar* x, const Scalar* y, index_t n) {
-  const Scalar sum = sum_run<Scalar>(
-      n, [](const auto& a, const auto& b) { return (b - a).square(); }, x, y);
-  if (is_finite(sum)) return sum;
+[[nodiscard]] Scalar sum_of_squared_differences(const Scalar* x, const Scalar* y, index_t n) {
+  return sum_run<Scalar>(
+      n, [](const auto& a, const auto& b) { return (b - a) * (b - a); }, x, y);
+}
+
+/// A sum of squares as it is; if it is not finite, infinity if y is finite (the sum
+/// overflows), and NaN if y is not.
+template <class Scalar>
+[[nodiscard]] Scalar finite_or_reason(Scalar sum, const Scalar* y, index_t n) {
+  if (is_finite(sum)) [[likely]] return sum;
   return all_finite(y, n) ? std::numeric_limits<Scalar>::infinity()
                           : std::numeric_limits<Scalar>::quiet_NaN();
 }
 
+/// ‖y - x‖²; where that is not finite, the reason as in `finite_or_reason`.
+template <class Scalar>
+[[nodiscard]] Scalar squared_distance(const Scalar* x, const Scalar* y, index_t n) {
+  return finite_or_reason(sum_of_squared_differences(x, y, n), y, n);
+}
+
 template <class Scalar>
 [[nodiscard]] Scalar squared_norm(const Scalar* x, index_t n) {
-  return sum_run<Scalar>(n, [](const auto& a) { return a.square(); }, x);
+  return sum_run<Scalar>(n, [](const auto& a) { return a * a; }, x);
 }
 
 }  // namespace detail

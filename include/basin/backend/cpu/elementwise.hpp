@@ -2,6 +2,10 @@
 /// Elementwise functions and sums of matrices on the CPU.
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
+
 #include <basin/backend/cpu/context.hpp>
 #include <basin/backend/cpu/packet.hpp>
 
@@ -41,12 +45,12 @@ void transform_matrices(const cpu<Scalar>& be, const F& f, Output& out, const In
 
 template <class Scalar, std::size_t N>
 struct weighted_sum {
-  Scalar weight[N];
-  template <class First, class... Rest>
-  First packet(const First& first, const Rest&... rest) const {
-    First sum = weight[0] * first;
-    std::size_t i = 1;
-    ((sum += weight[i++] * rest), ...);
+  std::array<Scalar, N> weight;
+  template <class... Terms>
+  Scalar operator()(const Terms&... terms) const {
+    std::size_t i = 0;
+    Scalar sum = 0;
+    ((sum += weight[i++] * terms), ...);
     return sum;
   }
 };

@@ -5,6 +5,9 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstring>
 
 #include <Eigen/Core>
 
@@ -12,16 +15,16 @@
 
 namespace basin::detail {
 
-/// Elements of a packet: one AVX-512 register of floats, several elsewhere.
+/// Elements of a packet of Eigen's: a whole number of registers everywhere.
 inline constexpr index_t packet_size = 16;
 
 template <class Scalar>
 using packet = Eigen::Array<Scalar, packet_size, 1>;
 
 template <class Scalar>
-[[nodiscard]] packet<Scalar> load(const Scalar* p) {
-  return Eigen::Map<const packet<Scalar>>(p);
-}
+using packet_map = Eigen::Map<packet<Scalar>>;
+template <class Scalar>
+using const_packet_map = Eigen::Map<const packet<Scalar>>;
 
 /// The first n < packet_size elements at p, then zeros.
 template <class Scalar>
@@ -31,15 +34,16 @@ template <class Scalar>
   return x;
 }
 
-/// f on every element of the packets: by f.packet where it has one.
-template <class F, class Scalar, class... More>
-[[nodiscard]] packet<Scalar> evaluate(const F& f, const packet<Scalar>& x, const More&... more) {
-  if constexpr (requires { f.packet(x, more...); }) {
-    return f.packet(x, more...);
+/// out = f on every element of the packets at in: by f.packet where it has one.
+template <class F, class Scalar, class... Inputs>
+void evaluate_packet(const F& f, Scalar* out, const Inputs*... in) {
+  if constexpr (requires { f.packet(const_packet_map<Scalar>(in)...); }) {
+    packet_map<Scalar> result(out);
+    result = f.packet(const_packet_map<Scalar>(in)...);
   } else {
-    packet<Scalar> y;
-    for (index_t i = 0; i < packet_size; ++i) y[i] = static_cast<Scalar>(f(x[i], more[i]...));
-    return y;
+    Scalar result[packet_size];
+    for (index_t i = 0; i < packet_size; ++i) result[i] = static_cast<Scalar>(f(in[i]...));
+    std::copy_n(result, packet_size, out);
   }
 }
 
@@ -47,23 +51,63 @@ template <class F, class Scalar, class... More>
 template <class F, class Scalar, class... Inputs>
 void transform_run(const F& f, index_t n, Scalar* out, const Inputs*... in) {
   index_t i = 0;
-  for (; i + packet_size <= n; i += packet_size) {
-    Eigen::Map<packet<Scalar>>(out + i) = evaluate(f, load(in + i)...);
-  }
+  for (; i + packet_size <= n; i += packet_size) evaluate_packet(f, out + i, (in + i)...);
   if (i < n) {
-    const packet<Scalar> last = evaluate(f, load_tail(in + i, n - i)...);
+    packet<Scalar> last;
+    evaluate_packet(f, last.data(), load_tail(in + i, n - i).data()...);
     std::copy_n(last.data(), n - i, out + i);
   }
 }
 
-/// Sum over i of term(packets of in...), in an order that n alone determines.
+/// The widest register that the compiler was allowed to use.
+template <class Scalar>
+struct simd {
+#if defined(__AVX512F__)
+  static constexpr index_t bytes = 64;
+#elif defined(__AVX__)
+  static constexpr index_t bytes = 32;
+#else
+  static constexpr index_t bytes = 16;
+#endif
+  static constexpr index_t lanes = bytes / static_cast<index_t>(sizeof(Scalar));
+  typedef Scalar vector __attribute__((vector_size(bytes)));
+
+  static vector load(const Scalar* p) {
+    vector v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+  }
+};
+
+/// Sum over i of term(registers of in...), in an order that n alone determines.
+/// term maps zeros to zero.
 template <class Scalar, class Term, class... Inputs>
 [[nodiscard]] Scalar sum_run(index_t n, const Term& term, const Inputs*... in) {
-  packet<Scalar> sum = packet<Scalar>::Zero();
+  using simd = detail::simd<Scalar>;
+  // Two chains of additions, so that one need not wait for the other.
+  typename simd::vector even = {};
+  typename simd::vector odd = {};
   index_t i = 0;
-  for (; i + packet_size <= n; i += packet_size) sum += term(load(in + i)...);
-  if (i < n) sum += term(load_tail(in + i, n - i)...);
-  return sum.sum();
+  for (; i + 2 * simd::lanes <= n; i += 2 * simd::lanes) {
+    even += term(simd::load(in + i)...);
+    odd += term(simd::load(in + i + simd::lanes)...);
+  }
+  if (i < n) {
+    const auto padded = [&](const Scalar* p) {
+      std::array<Scalar, static_cast<std::size_t>(2 * simd::lanes)> x{};
+      std::copy_n(p + i, n - i, x.data());
+      return x;
+    };
+    const auto add = [&](const auto&... x) {
+      even += term(simd::load(x.data())...);
+      odd += term(simd::load(x.data() + simd::lanes)...);
+    };
+    add(padded(in)...);
+  }
+  even += odd;
+  Scalar sum = 0;
+  for (index_t lane = 0; lane < simd::lanes; ++lane) sum += even[lane];
+  return sum;
 }
 
 }  // namespace basin::detail

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include <basin/backend/cpu/context.hpp>
+#include <basin/backend/cpu/packet.hpp>
 #include <basin/backend/cpu/scratch.hpp>
 
 namespace basin {
@@ -22,41 +23,26 @@ namespace detail {
 /// compiler was allowed: accumulators, two registers of A and one of B fit.
 template <class Scalar>
 struct product_tile {
-#if defined(__AVX512F__)
-  static constexpr index_t vector_bytes = 64;
-  static constexpr index_t columns = 12;
-#elif defined(__AVX__)
-  static constexpr index_t vector_bytes = 32;
-  static constexpr index_t columns = 6;
-#else
-  static constexpr index_t vector_bytes = 16;
-  static constexpr index_t columns = 6;
-#endif
-  static constexpr index_t lanes = vector_bytes / static_cast<index_t>(sizeof(Scalar));
+  using simd = detail::simd<Scalar>;
+  static constexpr index_t lanes = simd::lanes;
   static constexpr index_t rows = 2 * lanes;
+  static constexpr index_t columns = simd::bytes == 64 ? 12 : 6;
   /// Depth after which the sum is added to the result, so that the tiles' share
   /// of A stays in the first-level cache.
   static constexpr index_t depth = 256;
-
-  typedef Scalar vector __attribute__((vector_size(vector_bytes)));
-
-  static vector load(const Scalar* p) {
-    vector v;
-    std::memcpy(&v, p, sizeof v);
-    return v;
-  }
 
   /// tile (rows × columns, column-major) = A B over `length` of the depth.
   /// @param a rows of A, the next depth at a + a_stride
   /// @param b packed: the `columns` elements of one depth beside each other
   static void multiply(index_t length, const Scalar* a, index_t a_stride, const Scalar* b,
                        Scalar* tile) {
+    using vector = typename simd::vector;
     [&]<std::size_t... J>(std::index_sequence<J...>) {
       vector upper[sizeof...(J)] = {((void)J, vector{})...};
       vector lower[sizeof...(J)] = {((void)J, vector{})...};
       for (index_t p = 0; p < length; ++p, a += a_stride, b += columns) {
-        const vector a0 = load(a);
-        const vector a1 = load(a + lanes);
+        const vector a0 = simd::load(a);
+        const vector a1 = simd::load(a + lanes);
         ((upper[J] += a0 * b[J], lower[J] += a1 * b[J]), ...);
       }
       ((std::memcpy(tile + static_cast<index_t>(J) * rows, &upper[J], sizeof(vector)),
