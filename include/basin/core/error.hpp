@@ -36,22 +36,31 @@ class file_error : public error {
   using error::error;
 };
 
+namespace detail {
+[[noreturn, gnu::cold, gnu::noinline]] inline void throw_size_error(std::string_view where,
+                                                                    std::string_view what,
+                                                                    index_t actual,
+                                                                    index_t expected) {
+  throw size_error(std::string(where) + ": " + std::string(what) + " is " +
+                   std::to_string(actual) + ", expected " + std::to_string(expected));
+}
+[[noreturn, gnu::cold, gnu::noinline]] inline void throw_argument_error(std::string_view where,
+                                                                        std::string_view message) {
+  throw argument_error(std::string(where) + ": " + std::string(message));
+}
+}  // namespace detail
+
 /// Throws `size_error` unless `actual == expected`.
 /// @param where the function, as the user knows it
 /// @param what the size that is tested, e.g. "rows of out"
 inline void require_size(std::string_view where, std::string_view what, index_t actual,
                          index_t expected) {
-  if (actual != expected) {
-    throw size_error(std::string(where) + ": " + std::string(what) + " is " +
-                     std::to_string(actual) + ", expected " + std::to_string(expected));
-  }
+  if (actual != expected) detail::throw_size_error(where, what, actual, expected);
 }
 
 /// Throws `argument_error` with `message` unless `condition` holds.
 inline void require(bool condition, std::string_view where, std::string_view message) {
-  if (!condition) {
-    throw argument_error(std::string(where) + ": " + std::string(message));
-  }
+  if (!condition) detail::throw_argument_error(where, message);
 }
 
 }  // namespace basin

@@ -71,10 +71,15 @@ class Columnwise {
 
  private:
   template <class Result, class Scalar>
-  void assign(const Result& result, Eigen::Map<Eigen::Matrix<Scalar, K, 1>>& out) const {
-    require_size("columnwise", "size of the state that g returned",
-                 static_cast<index_t>(result.size()), dimension_);
-    if constexpr (requires { result.matrix(); }) {
+  [[gnu::always_inline]] void assign(const Result& result, Eigen::Map<Eigen::Matrix<Scalar, K, 1>>& out) const {
+    const auto size = static_cast<index_t>(result.size());
+    require_size("columnwise", "size of the state that g returned", size,
+                 K == Eigen::Dynamic ? dimension_ : K);
+    if constexpr (requires { requires std::is_same_v<Result, typename Result::PlainObject>; } &&
+                  K != Eigen::Dynamic && K <= 16) {
+      // Entry by entry: a packet would wait for the entries that g has just stored.
+      for (int i = 0; i < K; ++i) out[i] = static_cast<Scalar>(result.coeff(i));
+    } else if constexpr (requires { result.matrix(); }) {
       out.noalias() = result.matrix();
     } else {
       for (index_t i = 0; i < dimension_; ++i) {

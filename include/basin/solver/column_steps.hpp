@@ -213,8 +213,9 @@ class ColumnRun {
     for (index_t i = 0; i < k; ++i) z[i] = accelerator_.next(z[i], f[i]);
   }
   [[gnu::always_inline]] void apply(const local& z, local& f) const {
-    const Eigen::Map<const vector> read(z.data(), k_);
-    Eigen::Map<vector> written(f.data(), k_);
+    const index_t k = fixed ? K : k_;
+    const Eigen::Map<const vector> read(z.data(), k);
+    Eigen::Map<vector> written(f.data(), k);
     map_.template apply<Scalar>(read, written);
   }
 
