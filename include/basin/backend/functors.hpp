@@ -74,4 +74,24 @@ struct sigmoid_function {
   BASIN_HOST_DEVICE T derivative(const T&, const T& y) const { return y * (T(1) - y); }
 };
 
+/// The sum of weight[i] times term i: what `axpby` and `linear_combination` apply.
+template <class Scalar, int N>
+struct weighted_sum {
+  Scalar weight[N];
+  template <class... Terms>
+  BASIN_HOST_DEVICE Scalar operator()(const Terms&... terms) const {
+    int i = 0;
+    Scalar sum = 0;
+    ((sum += weight[i++] * terms), ...);
+    return sum;
+  }
+};
+
+/// A term of a linear combination: weight times matrix.
+template <class Backend>
+struct weighted {
+  typename Backend::scalar weight;
+  typename Backend::const_view matrix;
+};
+
 }  // namespace basin

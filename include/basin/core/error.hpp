@@ -29,6 +29,13 @@ class size_error : public error {
   using error::error;
 };
 
+/// A device, or a library that runs on it, reported a failure. The message names the
+/// call and the reason.
+class device_error : public error {
+ public:
+  using error::error;
+};
+
 /// A file is damaged or is not what it was said to be. The message names the
 /// file, the byte offset and the reason.
 class file_error : public error {

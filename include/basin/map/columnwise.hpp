@@ -8,9 +8,19 @@
 #include <Eigen/Core>
 
 #include <basin/backend/cpu/context.hpp>
+#include <basin/core/host_device.hpp>
 #include <basin/map/concept.hpp>
 
 namespace basin {
+
+/// A state on a backend that is not Eigen's: entries by [], and size().
+template <class T>
+struct column_entries {
+  T* data;
+  index_t count;
+  [[nodiscard]] BASIN_HOST_DEVICE T& operator[](index_t i) const { return data[i]; }
+  [[nodiscard]] BASIN_HOST_DEVICE index_t size() const { return count; }
+};
 
 /// A map of R^k from a function of one state, run over the columns in parallel:
 /// g is called from several threads at once. On the CPU g has one of the forms
@@ -22,8 +32,9 @@ namespace basin {
 /// With the dimension known when compiling, `columnwise<2>(g)`, z is a vector of
 /// fixed size and nothing is stored between iterations: as fast as a loop by hand.
 ///
-/// A g that is a functor marked BASIN_HOST_DEVICE, of the first form, with z and
-/// out used by z[i] alone, also runs on a device.
+/// A g that is a functor marked BASIN_HOST_DEVICE, of the first or the last form, that
+/// uses z and out by z[i] and size() alone, also runs on a device: it is given
+/// `column_entries` there.
 template <class G, int K = Eigen::Dynamic>
 class Columnwise {
  public:
@@ -69,7 +80,36 @@ class Columnwise {
         std::max<index_t>(1, 1024 / dimension_));
   }
 
+  /// out = g, column by column, on another backend.
+  template <class B>
+    requires(!std::is_same_v<B, cpu<typename B::scalar>>)
+  void operator()(const B& be, const typename B::const_view& Z, typename B::view& out) const {
+    require_size("columnwise", "number of rows of the states", Z.rows(), dimension_);
+    for_each_index(be, Z.cols(),
+                   entries_of_column<typename B::scalar>{g_, Z.data(), Z.outerStride(), out.data(),
+                                                         out.outerStride(), dimension_});
+  }
+
  private:
+  template <class Scalar>
+  struct entries_of_column {
+    G g;
+    const Scalar* z;
+    index_t z_stride;
+    Scalar* out;
+    index_t out_stride;
+    index_t k;
+    BASIN_HOST_DEVICE void operator()(index_t j) const {
+      const column_entries<const Scalar> state{z + j * z_stride, k};
+      const column_entries<Scalar> next{out + j * out_stride, k};
+      if constexpr (std::is_invocable_v<const G&, decltype(state), decltype(next)>) {
+        g(state, next);
+      } else {
+        next[0] = g(state[0]);
+      }
+    }
+  };
+
   template <class Result, class Scalar>
   [[gnu::always_inline]] void assign(const Result& result, Eigen::Map<Eigen::Matrix<Scalar, K, 1>>& out) const {
     const auto size = static_cast<index_t>(result.size());

@@ -3,11 +3,11 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 
 #include <basin/backend/cpu/context.hpp>
 #include <basin/backend/cpu/packet.hpp>
+#include <basin/backend/functors.hpp>
 
 namespace basin {
 namespace detail {
@@ -43,18 +43,6 @@ void transform_matrices(const cpu<Scalar>& be, const F& f, Output& out, const In
   }
 }
 
-template <class Scalar, std::size_t N>
-struct weighted_sum {
-  std::array<Scalar, N> weight;
-  template <class... Terms>
-  Scalar operator()(const Terms&... terms) const {
-    std::size_t i = 0;
-    Scalar sum = 0;
-    ((sum += weight[i++] * terms), ...);
-    return sum;
-  }
-};
-
 }  // namespace detail
 
 /// Y = f(X), element by element. Y may be X.
@@ -83,15 +71,8 @@ void axpby(const cpu<Scalar>& be, std::type_identity_t<Scalar> a,
            const typename cpu<Scalar>::const_view& X, std::type_identity_t<Scalar> b,
            typename cpu<Scalar>::view Y) {
   require_same_shape("axpby", X, Y);
-  detail::transform_matrices(be, detail::weighted_sum<Scalar, 2>{{a, b}}, Y, X, Y);
+  detail::transform_matrices(be, weighted_sum<Scalar, 2>{{a, b}}, Y, X, Y);
 }
-
-/// A term of a linear combination: weight times matrix.
-template <class Backend>
-struct weighted {
-  typename Backend::scalar weight;
-  typename Backend::const_view matrix;
-};
 
 /// Y = sum of weight × matrix over one to eight terms, in one pass. Y may be one
 /// of the matrices.
@@ -101,7 +82,7 @@ template <std::floating_point Scalar, std::same_as<weighted<cpu<Scalar>>>... Ter
 void linear_combination(const cpu<Scalar>& be, typename cpu<Scalar>::view Y,
                         const Terms&... terms) {
   (require_same_shape("linear_combination", Y, terms.matrix), ...);
-  detail::transform_matrices(be, detail::weighted_sum<Scalar, sizeof...(Terms)>{{terms.weight...}},
+  detail::transform_matrices(be, weighted_sum<Scalar, sizeof...(Terms)>{{terms.weight...}},
                              Y, terms.matrix...);
 }
 

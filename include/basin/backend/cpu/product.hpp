@@ -15,6 +15,7 @@
 #include <basin/backend/cpu/context.hpp>
 #include <basin/backend/cpu/packet.hpp>
 #include <basin/backend/cpu/scratch.hpp>
+#include <basin/backend/gemm_options.hpp>
 
 namespace basin {
 namespace detail {
@@ -88,14 +89,6 @@ void merge_tile(const Scalar* tile, index_t tile_rows, index_t rows, index_t col
 
 }  // namespace detail
 
-/// Factors and forms of a product, see `gemm`.
-struct gemm_options {
-  double alpha = 1;
-  double beta = 0;
-  transpose a = transpose::no;
-  transpose b = transpose::no;
-};
-
 /// C = alpha op(A) op(B) + beta C. Column j of C depends on A and column j of
 /// op(B) and C alone, to the bit. C must not overlap A or B. With beta = 0, C is
 /// not read. An empty depth gives C = beta C.
@@ -110,12 +103,10 @@ void gemm(const cpu<Scalar>& be, const typename cpu<Scalar>::const_view& A,
   using tile = detail::product_tile<Scalar>;
   const bool a_stands = options.a == transpose::no;
   const bool b_stands = options.b == transpose::no;
-  const index_t m = a_stands ? A.rows() : A.cols();
-  const index_t k = a_stands ? A.cols() : A.rows();
-  const index_t n = b_stands ? B.cols() : B.rows();
-  require_size("gemm", "number of rows of op(B)", b_stands ? B.rows() : B.cols(), k);
-  require_size("gemm", "number of rows of C", C.rows(), m);
-  require_size("gemm", "number of columns of C", C.cols(), n);
+  const gemm_sizes size = require_product("gemm", A, B, C, options);
+  const index_t m = size.rows;
+  const index_t n = size.columns;
+  const index_t k = size.depth;
   const Scalar alpha = static_cast<Scalar>(options.alpha);
   const Scalar beta = static_cast<Scalar>(options.beta);
   if (m == 0 || n == 0) return;

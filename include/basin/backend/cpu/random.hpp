@@ -2,10 +2,9 @@
 /// Random fills on the CPU.
 #pragma once
 
-#include <Eigen/QR>
-
 #include <basin/backend/cpu/columns.hpp>
 #include <basin/backend/cpu/context.hpp>
+#include <basin/backend/orthonormal.hpp>
 #include <basin/core/random.hpp>
 
 namespace basin {
@@ -50,35 +49,11 @@ void fill_on_sphere(const cpu<Scalar>& be, random_stream stream, typename cpu<Sc
   });
 }
 
-namespace detail {
-/// A k × n matrix with orthonormal columns, uniform (Haar) over all of them.
-template <class Scalar>
-[[nodiscard]] Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic> orthonormal(
-    random_stream stream, index_t k, index_t n) {
-  Eigen::MatrixXd normal(k, n);
-  for (index_t j = 0; j < n; ++j) {
-    for (index_t i = 0; i < k; ++i) normal(i, j) = normal_at<double>(stream, i, j);
-  }
-  const Eigen::HouseholderQR<Eigen::MatrixXd> factors(normal);
-  Eigen::MatrixXd Q = factors.householderQ() * Eigen::MatrixXd::Identity(k, n);
-  // The factor is unique, and its distribution uniform, only with a positive
-  // diagonal of R: Mezzadri, Notices of the AMS 54 (2007).
-  for (index_t j = 0; j < n; ++j) {
-    if (factors.matrixQR()(j, j) < 0) Q.col(j) *= -1;
-  }
-  return Q.cast<Scalar>();
-}
-}  // namespace detail
-
 /// Orthonormal columns, uniformly distributed (Haar): the Q of a normal matrix,
 /// computed in double on one thread. Cost: O(k n²).
 /// @throws size_error if X has more columns than rows
 template <std::floating_point Scalar>
 void fill_orthogonal(const cpu<Scalar>&, random_stream stream, typename cpu<Scalar>::view X) {
-  if (X.cols() > X.rows()) {
-    throw size_error("fill_orthogonal: " + std::to_string(X.cols()) +
-                     " orthonormal columns of only " + std::to_string(X.rows()) + " rows");
-  }
   X = detail::orthonormal<Scalar>(stream, X.rows(), X.cols());
 }
 

@@ -1,0 +1,67 @@
+/// @file
+/// Matrix products on the device: cuBLAS, and on Thrust's host systems Eigen.
+#pragma once
+
+#include <basin/backend/cuda/context.hpp>
+#include <basin/backend/gemm_options.hpp>
+
+namespace basin {
+namespace detail {
+
+template <class Scalar>
+void multiply(const cuda<Scalar>& be, const typename cuda<Scalar>::const_view& A,
+              const typename cuda<Scalar>::const_view& B, const typename cuda<Scalar>::view& C,
+              index_t depth, const gemm_options& options) {
+  const Scalar alpha = static_cast<Scalar>(options.alpha);
+  const Scalar beta = static_cast<Scalar>(options.beta);
+#if THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA
+  const auto operation = [](transpose t) { return t == transpose::yes ? CUBLAS_OP_T : CUBLAS_OP_N; };
+  // A column beside no other has stride 0 allowed by nobody: at least its rows.
+  const auto leading = [](const auto& X) {
+    return static_cast<std::int64_t>(std::max<index_t>(1, std::max(X.rows(), X.outerStride())));
+  };
+  const auto run = [&](auto function, const char* name) {
+    check(function(be.runtime().blas(), operation(options.a), operation(options.b), C.rows(),
+                   C.cols(), depth, &alpha, A.data(), leading(A), B.data(), leading(B), &beta,
+                   C.data(), leading(C)),
+          name);
+  };
+  if constexpr (sizeof(Scalar) == 4) {
+    run(cublasSgemm_64, "cublasSgemm");
+  } else {
+    run(cublasDgemm_64, "cublasDgemm");
+  }
+#else
+  (void)be;
+  (void)depth;
+  using stride = Eigen::OuterStride<>;
+  using matrix = Eigen::MatrixX<Scalar>;
+  using constant = Eigen::Map<const matrix, 0, stride>;
+  const constant a(A.data(), A.rows(), A.cols(), stride(A.outerStride()));
+  const constant b(B.data(), B.rows(), B.cols(), stride(B.outerStride()));
+  Eigen::Map<matrix, 0, stride> c(C.data(), C.rows(), C.cols(), stride(C.outerStride()));
+  if (beta == Scalar(0)) c.setZero(); else c *= beta;
+  const bool ta = options.a == transpose::yes;
+  const bool tb = options.b == transpose::yes;
+  if (!ta && !tb) c.noalias() += alpha * a * b;
+  if (!ta && tb) c.noalias() += alpha * a * b.transpose();
+  if (ta && !tb) c.noalias() += alpha * a.transpose() * b;
+  if (ta && tb) c.noalias() += alpha * a.transpose() * b.transpose();
+#endif
+}
+
+}  // namespace detail
+
+/// C = alpha op(A) op(B) + beta C. C must not overlap A or B. With beta = 0, C is not
+/// read. An empty depth gives C = beta C.
+/// @throws size_error if the shapes do not agree; device_error if cuBLAS fails
+template <std::floating_point Scalar>
+void gemm(const cuda<Scalar>& be, const typename cuda<Scalar>::const_view& A,
+          const typename cuda<Scalar>::const_view& B, typename cuda<Scalar>::view C,
+          const gemm_options& options = {}) {
+  const gemm_sizes size = require_product("gemm", A, B, C, options);
+  if (size.rows == 0 || size.columns == 0) return;
+  detail::multiply(be, A, B, C, size.depth, options);
+}
+
+}  // namespace basin

@@ -1,0 +1,119 @@
+/// @file
+/// Memory, transfer and the stream of a device; on Thrust's host systems the same in
+/// host memory.
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <string>
+
+#include <thrust/detail/config.h>
+#include <thrust/execution_policy.h>
+
+#if THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA
+#include <cublas_v2.h>
+#include <cuda_runtime_api.h>
+#include <thrust/system/cuda/execution_policy.h>
+#endif
+
+#include <basin/core/error.hpp>
+#include <basin/core/index.hpp>
+
+namespace basin::detail {
+
+/// Whether this translation unit was built for a GPU.
+inline constexpr bool on_gpu = THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA;
+
+#if THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA
+
+inline void check(cudaError_t code, const char* call) {
+  if (code != cudaSuccess) {
+    throw device_error(std::string(call) + ": " + cudaGetErrorString(code));
+  }
+}
+inline void check(cublasStatus_t code, const char* call) {
+  if (code != CUBLAS_STATUS_SUCCESS) {
+    throw device_error(std::string(call) + ": " + cublasGetStatusString(code));
+  }
+}
+
+/// A stream of its own and a cuBLAS handle on it.
+class device_runtime {
+ public:
+  device_runtime() {
+    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+    check(cublasCreate(&blas_), "cublasCreate");
+    check(cublasSetStream(blas_, stream_), "cublasSetStream");
+  }
+  device_runtime(const device_runtime&) = delete;
+  device_runtime& operator=(const device_runtime&) = delete;
+  ~device_runtime() {
+    if (blas_ != nullptr) cublasDestroy(blas_);
+    if (stream_ != nullptr) cudaStreamDestroy(stream_);
+  }
+
+  [[nodiscard]] auto policy() const { return thrust::cuda::par_nosync.on(stream_); }
+  [[nodiscard]] cudaStream_t stream() const noexcept { return stream_; }
+  [[nodiscard]] cublasHandle_t blas() const noexcept { return blas_; }
+
+  void to_device(void* to, const void* from, std::size_t bytes) const {
+    if (bytes == 0) return;
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_), "cudaMemcpyAsync");
+    wait();  // the caller may reuse `from` at once
+  }
+  void to_host(void* to, const void* from, std::size_t bytes) const {
+    if (bytes == 0) return;
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_), "cudaMemcpyAsync");
+    wait();
+  }
+  void wait() const { check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize"); }
+
+ private:
+  cudaStream_t stream_ = nullptr;
+  cublasHandle_t blas_ = nullptr;
+};
+
+inline void* allocate_on_device(std::size_t bytes) {
+  void* p = nullptr;
+  if (bytes > 0) check(cudaMalloc(&p, bytes), "cudaMalloc");
+  return p;
+}
+/// Waits for work that may still use the memory.
+inline void free_on_device(void* p) noexcept {
+  if (p != nullptr) cudaFree(p);
+}
+inline void copy_on_device(void* to, const void* from, std::size_t bytes) {
+  if (bytes == 0) return;
+  // Streams that do not block are not ordered with this copy: all must have ended.
+  check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
+  check(cudaMemcpy(to, from, bytes, cudaMemcpyDeviceToDevice), "cudaMemcpy");
+  check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
+}
+
+#else
+
+class device_runtime {
+ public:
+  [[nodiscard]] auto policy() const { return thrust::device; }
+  void to_device(void* to, const void* from, std::size_t bytes) const {
+    if (bytes > 0) std::memcpy(to, from, bytes);
+  }
+  void to_host(void* to, const void* from, std::size_t bytes) const {
+    if (bytes > 0) std::memcpy(to, from, bytes);
+  }
+  void wait() const {}
+};
+
+inline void* allocate_on_device(std::size_t bytes) {
+  return bytes > 0 ? ::operator new(bytes, std::align_val_t{64}) : nullptr;
+}
+inline void free_on_device(void* p) noexcept { ::operator delete(p, std::align_val_t{64}); }
+inline void copy_on_device(void* to, const void* from, std::size_t bytes) {
+  if (bytes > 0) std::memcpy(to, from, bytes);
+}
+
+#endif
+
+}  // namespace basin::detail
