@@ -25,15 +25,14 @@ concept backend_context = std::copyable<B> && std::floating_point<typename B::sc
 
 /// Memory of the backend, views of columns, transfer from and to the host.
 template <class B>
-concept backend_memory =
-    backend_context<B> &&
-    requires(const B& be, typename B::matrix& X, const typename B::matrix& C, index_t n) {
-      { be.make_matrix(n, n) } -> std::same_as<typename B::matrix>;
-      { be.template make_buffer<index_t>(n) } -> std::same_as<typename B::template buffer<index_t>>;
-      { columns(be, X, n, n) } -> std::convertible_to<typename B::view>;
-      { columns(be, C, n, n) } -> std::convertible_to<typename B::const_view>;
-      copy(be, columns(be, C, n, n), columns(be, X, n, n));
-    };
+concept backend_memory = backend_context<B> && requires(const B& be, typename B::matrix& X,
+                                                        const typename B::matrix& C, index_t n) {
+  { be.make_matrix(n, n) } -> std::same_as<typename B::matrix>;
+  { be.template make_buffer<index_t>(n) } -> std::same_as<typename B::template buffer<index_t>>;
+  { columns(be, X, n, n) } -> std::convertible_to<typename B::view>;
+  { columns(be, C, n, n) } -> std::convertible_to<typename B::const_view>;
+  copy(be, columns(be, C, n, n), columns(be, X, n, n));
+};
 
 /// Matrix products and sums.
 template <class B>

@@ -21,10 +21,14 @@ struct tanh_function {
     return tanh(x);
   }
   template <class Packet>
-  auto packet(const Packet& x) const { return x.tanh(); }
+  auto packet(const Packet& x) const {
+    return x.tanh();
+  }
   /// The derivative at x, where y is the value there.
   template <class T>
-  BASIN_HOST_DEVICE T derivative(const T&, const T& y) const { return T(1) - y * y; }
+  BASIN_HOST_DEVICE T derivative(const T&, const T& y) const {
+    return T(1) - y * y;
+  }
 };
 
 /// exp(x).
@@ -35,29 +39,41 @@ struct exp_function {
     return exp(x);
   }
   template <class Packet>
-  auto packet(const Packet& x) const { return x.exp(); }
+  auto packet(const Packet& x) const {
+    return x.exp();
+  }
   /// @copydoc tanh_function::derivative
   template <class T>
-  BASIN_HOST_DEVICE T derivative(const T&, const T& y) const { return y; }
+  BASIN_HOST_DEVICE T derivative(const T&, const T& y) const {
+    return y;
+  }
 };
 
 /// max(x, 0); NaN stays NaN.
 struct relu_function {
   template <class T>
-  BASIN_HOST_DEVICE T operator()(const T& x) const { return x < T(0) ? T(0) : x; }
+  BASIN_HOST_DEVICE T operator()(const T& x) const {
+    return x < T(0) ? T(0) : x;
+  }
   /// @copydoc tanh_function::derivative
   template <class T>
-  BASIN_HOST_DEVICE T derivative(const T& x, const T&) const { return x > T(0) ? T(1) : T(0); }
+  BASIN_HOST_DEVICE T derivative(const T& x, const T&) const {
+    return x > T(0) ? T(1) : T(0);
+  }
 };
 
 /// x where x > 0, slope x elsewhere.
 struct leaky_relu_function {
   double slope = 0.01;
   template <class T>
-  BASIN_HOST_DEVICE T operator()(const T& x) const { return x < T(0) ? T(slope) * x : x; }
+  BASIN_HOST_DEVICE T operator()(const T& x) const {
+    return x < T(0) ? T(slope) * x : x;
+  }
   /// @copydoc tanh_function::derivative
   template <class T>
-  BASIN_HOST_DEVICE T derivative(const T& x, const T&) const { return x > T(0) ? T(1) : T(slope); }
+  BASIN_HOST_DEVICE T derivative(const T& x, const T&) const {
+    return x > T(0) ? T(1) : T(slope);
+  }
 };
 
 /// The logistic function 1 / (1 + exp(-x)).
@@ -68,10 +84,14 @@ struct sigmoid_function {
     return T(1) / (T(1) + exp(-x));
   }
   template <class Packet>
-  auto packet(const Packet& x) const { return ((-x).exp() + typename Packet::Scalar(1)).inverse(); }
+  auto packet(const Packet& x) const {
+    return ((-x).exp() + typename Packet::Scalar(1)).inverse();
+  }
   /// @copydoc tanh_function::derivative
   template <class T>
-  BASIN_HOST_DEVICE T derivative(const T&, const T& y) const { return y * (T(1) - y); }
+  BASIN_HOST_DEVICE T derivative(const T&, const T& y) const {
+    return y * (T(1) - y);
+  }
 };
 
 /// The sum of weight[i] times term i: what `axpby` and `linear_combination` apply.

@@ -48,8 +48,8 @@ namespace detail {
                                                                     std::string_view what,
                                                                     index_t actual,
                                                                     index_t expected) {
-  throw size_error(std::string(where) + ": " + std::string(what) + " is " +
-                   std::to_string(actual) + ", expected " + std::to_string(expected));
+  throw size_error(std::string(where) + ": " + std::string(what) + " is " + std::to_string(actual) +
+                   ", expected " + std::to_string(expected));
 }
 [[noreturn, gnu::cold, gnu::noinline]] inline void throw_argument_error(std::string_view where,
                                                                         std::string_view message) {

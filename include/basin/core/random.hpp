@@ -17,16 +17,17 @@ namespace basin {
 /// Streams of the same seed and other numbers are independent. The element
 /// (row, column) of a fill depends on the stream, row and column alone.
 struct random_stream {
-  std::uint64_t seed = 0;   ///< the Philox key
+  std::uint64_t seed = 0;    ///< the Philox key
   std::uint32_t stream = 0;  ///< most significant word of the counter
 
   /// The four words that rows 4 b ... 4 b + 3 of `column` share, b = `block`.
   /// Rows up to 2^34, columns up to 2^64.
-  [[nodiscard]] BASIN_HOST_DEVICE constexpr philox_block words(std::uint32_t block,
-                                                               std::uint64_t column) const noexcept {
-    return philox4x32_10({block, static_cast<std::uint32_t>(column),
-                          static_cast<std::uint32_t>(column >> 32), stream},
-                         {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
+  [[nodiscard]] BASIN_HOST_DEVICE constexpr philox_block words(
+      std::uint32_t block, std::uint64_t column) const noexcept {
+    return philox4x32_10(
+        {block, static_cast<std::uint32_t>(column), static_cast<std::uint32_t>(column >> 32),
+         stream},
+        {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
   }
 
   /// The random word of element (row, column).
@@ -52,7 +53,8 @@ template <std::floating_point Scalar>
 /// on the words of rows 2 r and 2 r + 1, computed in double and rounded once, so
 /// that backends differ by their libraries' log, sin and cos only.
 template <std::floating_point Scalar>
-[[nodiscard]] BASIN_HOST_DEVICE Scalar normal_at(random_stream stream, index_t row, index_t column) {
+[[nodiscard]] BASIN_HOST_DEVICE Scalar normal_at(random_stream stream, index_t row,
+                                                 index_t column) {
   const philox_block words =
       stream.words(static_cast<std::uint32_t>(row / 4), static_cast<std::uint64_t>(column));
   const std::size_t pair = static_cast<std::size_t>(row % 4) / 2 * 2;

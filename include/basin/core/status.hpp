@@ -29,15 +29,24 @@ inline constexpr int status_count = 9;
 /// The name of a status as in the enumeration.
 [[nodiscard]] constexpr std::string_view to_string(status s) noexcept {
   switch (s) {
-    case status::running: return "running";
-    case status::converged: return "converged";
-    case status::stalled: return "stalled";
-    case status::cycle: return "cycle";
-    case status::marginal: return "marginal";
-    case status::diverged: return "diverged";
-    case status::non_finite: return "non_finite";
-    case status::max_iterations: return "max_iterations";
-    case status::cancelled: return "cancelled";
+    case status::running:
+      return "running";
+    case status::converged:
+      return "converged";
+    case status::stalled:
+      return "stalled";
+    case status::cycle:
+      return "cycle";
+    case status::marginal:
+      return "marginal";
+    case status::diverged:
+      return "diverged";
+    case status::non_finite:
+      return "non_finite";
+    case status::max_iterations:
+      return "max_iterations";
+    case status::cancelled:
+      return "cancelled";
   }
   return "unknown";
 }

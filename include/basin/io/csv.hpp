@@ -30,8 +30,7 @@ namespace basin {
 class CsvWriter {
  public:
   /// @throws file_error if the file cannot be opened
-  explicit CsvWriter(std::string path)
-      : path_(std::move(path)), file_(path_, std::ios::trunc) {
+  explicit CsvWriter(std::string path) : path_(std::move(path)), file_(path_, std::ios::trunc) {
     if (!file_) throw file_error(path_ + ": cannot be opened for writing");
   }
 

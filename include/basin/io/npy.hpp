@@ -27,10 +27,10 @@ template <class T>
   requires std::is_arithmetic_v<T>
 [[nodiscard]] std::string npy_type() {
   const char order = sizeof(T) == 1 ? '|' : std::endian::native == std::endian::little ? '<' : '>';
-  const char kind = std::same_as<T, bool>          ? 'b'
-                    : std::floating_point<T>       ? 'f'
-                    : std::is_signed_v<T>          ? 'i'
-                                                   : 'u';
+  const char kind = std::same_as<T, bool>    ? 'b'
+                    : std::floating_point<T> ? 'f'
+                    : std::is_signed_v<T>    ? 'i'
+                                             : 'u';
   return std::string{order, kind} + std::to_string(sizeof(T));
 }
 
@@ -38,8 +38,9 @@ inline constexpr std::string_view npy_magic{"\x93NUMPY\x01\x00", 8};
 
 inline void write_npy_bytes(const std::string& path, const std::string& type, bool column_major,
                             const std::string& shape, const void* data, std::size_t bytes) {
-  std::string header = "{'descr': '" + type + "', 'fortran_order': " +
-                       (column_major ? "True" : "False") + ", 'shape': (" + shape + "), }";
+  std::string header = "{'descr': '" + type +
+                       "', 'fortran_order': " + (column_major ? "True" : "False") + ", 'shape': (" +
+                       shape + "), }";
   const std::size_t before = npy_magic.size() + 2;
   header.append(63 - (before + header.size()) % 64, ' ');  // data begins at 64 n
   header += '\n';
@@ -63,8 +64,8 @@ void write_npy(const std::string& path, const Eigen::MatrixBase<Derived>& X) {
   using scalar = typename Derived::Scalar;
   const Eigen::Matrix<scalar, Eigen::Dynamic, Eigen::Dynamic> values = X;
   detail::write_npy_bytes(path, detail::npy_type<scalar>(), true,
-                          std::to_string(X.rows()) + ", " + std::to_string(X.cols()),
-                          values.data(), static_cast<std::size_t>(values.size()) * sizeof(scalar));
+                          std::to_string(X.rows()) + ", " + std::to_string(X.cols()), values.data(),
+                          static_cast<std::size_t>(values.size()) * sizeof(scalar));
 }
 
 /// Writes an array of numbers (an enumeration as its integers).
@@ -96,8 +97,8 @@ template <class Scalar>
   file.read(front, before);
   if (length < before) refuse(length, "the file ends within its first 10 bytes");
   if (std::string_view(front, 8) != detail::npy_magic) refuse(0, "not an npy file of version 1.0");
-  const std::size_t header_size = static_cast<unsigned char>(front[8]) +
-                                  256u * static_cast<unsigned char>(front[9]);
+  const std::size_t header_size =
+      static_cast<unsigned char>(front[8]) + 256u * static_cast<unsigned char>(front[9]);
   if (before + header_size > length) refuse(length, "the file ends within its header");
   std::string header(header_size, '\0');
   file.read(header.data(), static_cast<std::streamsize>(header_size));

@@ -60,10 +60,10 @@ class Affine {
 /// @param bias m entries; none: 0
 /// @throws size_error unless the sizes agree
 template <basin::backend B>
-[[nodiscard]] Affine<B> affine(
-    const B& be, const Eigen::Ref<const Eigen::MatrixX<typename B::scalar>>& weight,
-    const Eigen::Ref<const Eigen::VectorX<typename B::scalar>>& bias =
-        Eigen::VectorX<typename B::scalar>()) {
+[[nodiscard]] Affine<B> affine(const B& be,
+                               const Eigen::Ref<const Eigen::MatrixX<typename B::scalar>>& weight,
+                               const Eigen::Ref<const Eigen::VectorX<typename B::scalar>>& bias =
+                                   Eigen::VectorX<typename B::scalar>()) {
   typename B::matrix W = be.make_matrix(weight.rows(), weight.cols());
   upload(be, weight, columns(be, W, 0, weight.cols()));
   typename B::matrix b = be.make_matrix(bias.size(), bias.size() > 0 ? 1 : 0);

@@ -50,7 +50,7 @@ class Columnwise {
   /// out = g(z) for one state.
   template <class Scalar>
   [[gnu::always_inline]] void apply(const Eigen::Map<const Eigen::Matrix<Scalar, K, 1>>& z,
-             Eigen::Map<Eigen::Matrix<Scalar, K, 1>>& out) const {
+                                    Eigen::Map<Eigen::Matrix<Scalar, K, 1>>& out) const {
     if constexpr (std::is_invocable_v<const G&, decltype(z), decltype(out)>) {
       g_(z, out);
     } else if constexpr (K == 1) {
@@ -73,8 +73,7 @@ class Columnwise {
         [&](index_t j) {
           const Eigen::Map<const Eigen::Matrix<scalar, K, 1>> z(Z.data() + j * Z.outerStride(),
                                                                 Z.rows());
-          Eigen::Map<Eigen::Matrix<scalar, K, 1>> w(out.data() + j * out.outerStride(),
-                                                    out.rows());
+          Eigen::Map<Eigen::Matrix<scalar, K, 1>> w(out.data() + j * out.outerStride(), out.rows());
           apply<scalar>(z, w);
         },
         std::max<index_t>(1, 1024 / dimension_));
@@ -111,7 +110,8 @@ class Columnwise {
   };
 
   template <class Result, class Scalar>
-  [[gnu::always_inline]] void assign(const Result& result, Eigen::Map<Eigen::Matrix<Scalar, K, 1>>& out) const {
+  [[gnu::always_inline]] void assign(const Result& result,
+                                     Eigen::Map<Eigen::Matrix<Scalar, K, 1>>& out) const {
     const auto size = static_cast<index_t>(result.size());
     require_size("columnwise", "size of the state that g returned", size,
                  K == Eigen::Dynamic ? dimension_ : K);

@@ -32,10 +32,8 @@ namespace basin {
 
 /// f(be, Z, out).
 template <class F, class B>
-concept map_in_place_with_backend =
-    requires(F& f, const B& be, const typename B::const_view& Z, typename B::view& out) {
-      f(be, Z, out);
-    };
+concept map_in_place_with_backend = requires(F& f, const B& be, const typename B::const_view& Z,
+                                             typename B::view& out) { f(be, Z, out); };
 
 /// f(Z, out).
 template <class F, class B>
@@ -51,11 +49,10 @@ concept map_by_value = requires(F& f, const typename B::const_view& Z) {
 
 /// f(be, Z), with a matrix or an expression as its value.
 template <class F, class B>
-concept map_by_value_with_backend =
-    requires(F& f, const B& be, const typename B::const_view& Z) {
-      f(be, Z).rows();
-      f(be, Z).cols();
-    };
+concept map_by_value_with_backend = requires(F& f, const B& be, const typename B::const_view& Z) {
+  f(be, Z).rows();
+  f(be, Z).cols();
+};
 
 namespace detail {
 // Tried in this order: a generic in-place lambda would also fit f(be, Z).
@@ -70,17 +67,15 @@ concept latent_map = detail::callable_on_batch<std::remove_reference_t<F>, B>;
 
 /// A map with exact Jacobian-vector products.
 template <class F, class B>
-concept has_jvp = requires(F& f, const B& be, const typename B::const_view& Z,
-                           const typename B::const_view& V, typename B::view& JV) {
-  f.jvp(be, Z, V, JV);
-};
+concept has_jvp =
+    requires(F& f, const B& be, const typename B::const_view& Z, const typename B::const_view& V,
+             typename B::view& JV) { f.jvp(be, Z, V, JV); };
 
 /// A map with exact products of the transposed Jacobian.
 template <class F, class B>
-concept has_vjp = requires(F& f, const B& be, const typename B::const_view& Z,
-                           const typename B::const_view& U, typename B::view& JtU) {
-  f.vjp(be, Z, U, JtU);
-};
+concept has_vjp =
+    requires(F& f, const B& be, const typename B::const_view& Z, const typename B::const_view& U,
+             typename B::view& JtU) { f.vjp(be, Z, U, JtU); };
 
 /// Whether the answer of one column depends on the others of its batch. False
 /// unless the map says so.
@@ -96,7 +91,9 @@ inline constexpr bool is_batch_coupled = [] {
 /// Rows that a map takes, or -1 if it does not say.
 template <class F>
 [[nodiscard]] index_t dimension(const F& f) {
-  if constexpr (requires { { f.dimension() } -> std::convertible_to<index_t>; }) {
+  if constexpr (requires {
+                  { f.dimension() } -> std::convertible_to<index_t>;
+                }) {
     return f.dimension();
   } else {
     return -1;
@@ -106,7 +103,9 @@ template <class F>
 /// Rows that a map gives: output_dimension() where there is one, else dimension().
 template <class F>
 [[nodiscard]] index_t output_dimension(const F& f) {
-  if constexpr (requires { { f.output_dimension() } -> std::convertible_to<index_t>; }) {
+  if constexpr (requires {
+                  { f.output_dimension() } -> std::convertible_to<index_t>;
+                }) {
     return f.output_dimension();
   } else {
     return dimension(f);
@@ -129,7 +128,10 @@ void assign_result(const B& be, const Result& result, typename B::view& out) {
                      std::to_string(result.cols()) + ", expected " + std::to_string(out.rows()) +
                      " x " + std::to_string(out.cols()));
   }
-  if constexpr (requires { out.array() = result.array(); result.matrix(); }) {
+  if constexpr (requires {
+                  out.array() = result.array();
+                  result.matrix();
+                }) {
     out.noalias() = result.matrix();
   } else {
     copy(be, result, out);

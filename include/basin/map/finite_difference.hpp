@@ -56,9 +56,9 @@ class FiniteDifference {
     const std::vector<scalar> direction = squared_norms(be, V);
     std::vector<scalar> h(state.size());
     std::vector<scalar> inverse(state.size());
-    const double step = options_.step > 0
-                            ? options_.step
-                            : std::cbrt(static_cast<double>(std::numeric_limits<scalar>::epsilon()));
+    const double step =
+        options_.step > 0 ? options_.step
+                          : std::cbrt(static_cast<double>(std::numeric_limits<scalar>::epsilon()));
     for (std::size_t j = 0; j < h.size(); ++j) {
       if (direction[j] == 0) continue;  // J 0 = 0
       const double norm = std::sqrt(static_cast<double>(state[j]));

@@ -18,6 +18,9 @@
 ///     void archive(Archive&)
 ///         hands every remembered array to the checkpoint, see solver/checkpoint.hpp
 ///
+/// With settings it has `void each_setting(visit) const`, which calls visit(value) for
+/// each: a checkpoint tells by them whether it belongs to the run.
+///
 /// Settings stay apart from what a run remembers, so that one solver serves many runs.
 #pragma once
 
@@ -71,6 +74,10 @@ struct damped {
   void check() const {
     require(factor > 0 && factor <= 1, "damped",
             "factor is " + std::to_string(factor) + ", must be in (0, 1]");
+  }
+  template <class Visit>
+  void each_setting(Visit&& visit) const {
+    visit(factor);
   }
   template <class Scalar>
   [[nodiscard]] BASIN_HOST_DEVICE Scalar next(Scalar z, Scalar f) const {

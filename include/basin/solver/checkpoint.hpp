@@ -211,9 +211,9 @@ class Checkpoint {
     file.read(reinterpret_cast<char*>(&header), sizeof header);
     if (header.magic != expected.magic) refuse(0, "not a checkpoint of this byte order");
     if (header.version != expected.version) {
-      refuse(offsetof(checkpoint_header, version),
-             "version " + std::to_string(header.version) + ", expected " +
-                 std::to_string(expected.version));
+      refuse(offsetof(checkpoint_header, version), "version " + std::to_string(header.version) +
+                                                       ", expected " +
+                                                       std::to_string(expected.version));
     }
     if (header.scalar_size != sizeof(scalar)) {
       refuse(offsetof(checkpoint_header, scalar_size),
@@ -225,7 +225,8 @@ class Checkpoint {
       refuse(offsetof(checkpoint_header, dimension), "impossible sizes");
     }
     const std::uint64_t frame = sizeof header + sizeof(std::uint64_t);
-    if (header.accelerator_bytes > length || length != frame + run_bytes + header.accelerator_bytes) {
+    if (header.accelerator_bytes > length ||
+        length != frame + run_bytes + header.accelerator_bytes) {
       refuse(length, "the sizes in the header make " +
                          std::to_string(frame + run_bytes + header.accelerator_bytes) + " bytes");
     }

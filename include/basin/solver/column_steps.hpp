@@ -71,8 +71,8 @@ struct monitor_columns {
       records[j].residual = residuals[j];
       return;
     }
-    const status now =
-        monitor.step(records[j], residuals[j], column_access<Scalar>{Z + j * k, anchors + j * k, k});
+    const status now = monitor.step(records[j], residuals[j],
+                                    column_access<Scalar>{Z + j * k, anchors + j * k, k});
     outcome[j] = static_cast<std::uint8_t>(now);
     if (coupled && (now == status::diverged || now == status::non_finite)) {
       for (index_t i = 0; i < k; ++i) F[j * k + i] = Z[j * k + i];
@@ -95,8 +95,7 @@ struct begin_columns {
   std::uint8_t* outcome;  ///< holds whether the column is finite
   BASIN_HOST_DEVICE void operator()(index_t i) const {
     records[i] = column_record<Scalar>{};
-    outcome[i] =
-        static_cast<std::uint8_t>(outcome[i] != 0 ? status::running : status::non_finite);
+    outcome[i] = static_cast<std::uint8_t>(outcome[i] != 0 ? status::running : status::non_finite);
   }
 };
 
@@ -273,9 +272,9 @@ class ColumnRun {
 /// Runs every active column by itself for up to `iterations` steps: no barrier, no
 /// batch in memory. For columnwise maps on the CPU with a pointwise accelerator.
 template <class Scalar, class G, int K, class Accelerator, class Stopping>
-void step_columns(const cpu<Scalar>& be, const Columnwise<G, K>& map, const Accelerator& accelerator,
-                  const ColumnMonitor<Scalar, Stopping>& monitor, run_state<cpu<Scalar>>& run,
-                  index_t iterations, const std::stop_token& stop) {
+void step_columns(const cpu<Scalar>& be, const Columnwise<G, K>& map,
+                  const Accelerator& accelerator, const ColumnMonitor<Scalar, Stopping>& monitor,
+                  run_state<cpu<Scalar>>& run, index_t iterations, const std::stop_token& stop) {
   for_each_index(
       be, run.active,
       [&](index_t j) {

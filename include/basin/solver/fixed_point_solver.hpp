@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <numeric>
 #include <string>
+#include <string_view>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -72,7 +74,8 @@ class FixedPointSolver {
   /// @param starts k × N in the backend's memory; N = 0 gives an empty result
   /// @param observers see solver/observer.hpp
   /// @throws size_error if k is 0 or not the map's dimension, or the map returns
-  ///   another shape; map_failure if the map throws, with all work so far inside
+  ///   another shape at once; map_failure if the map throws later, with all work so far
+  ///   inside and in the checkpoint's file, where there is one
   template <basin::backend B, class... Observers>
     requires latent_map<Map, B> && accelerator<Accelerator, B>
   [[nodiscard]] FixedPointResult<B> solve(const B& be, const typename B::const_view& starts,
@@ -120,6 +123,10 @@ class FixedPointSolver {
     detail::ByteReader reader(checkpoint.run().data(),
                               checkpoint.run().data() + checkpoint.run().size());
     detail::archive_run(be, reader, run);
+    for (index_t j = 0; j < run.active; ++j) {
+      const index_t start = run.origin[static_cast<std::size_t>(j)];
+      require(start >= 0 && start < run.begun, "resume", "the checkpoint has an impossible start");
+    }
     accelerator_state<B> memory(accelerator_, be, run.dimension(), header.capacity);
     if constexpr (requires { memory.archive(reader); }) {
       detail::ByteReader rest(checkpoint.accelerator().data(),
@@ -140,9 +147,8 @@ class FixedPointSolver {
 
  private:
   template <class B>
-  static constexpr bool runs_columns =
-      is_columnwise<Map> && pointwise_accelerator<Accelerator> &&
-      std::same_as<B, cpu<typename B::scalar>>;
+  static constexpr bool runs_columns = is_columnwise<Map> && pointwise_accelerator<Accelerator> &&
+                                       std::same_as<B, cpu<typename B::scalar>>;
 
   template <class B>
   using accelerator_state = typename detail::accelerator_state<Accelerator, B>::type;
@@ -159,7 +165,9 @@ class FixedPointSolver {
     add(s.residual), add(s.norm), add(s.max_iterations), add(s.max_evaluations), add(s.divergence);
     add(s.window), add(s.patience), add(s.progress), add(s.max_period), add(s.cycle_tolerance);
     add(s.marginal_band);
-    if constexpr (requires { accelerator_.factor; }) add(accelerator_.factor);
+    const std::string_view kind = typeid(Accelerator).name();
+    sum.add(kind.data(), kind.size());
+    if constexpr (requires { accelerator_.each_setting(add); }) accelerator_.each_setting(add);
     return sum.value();
   }
 
@@ -181,7 +189,8 @@ class FixedPointSolver {
   }
 
   template <class B, class Memory>
-  [[nodiscard]] Checkpoint<B> take_checkpoint(const B& be, run_state<B>& run, Memory& memory) const {
+  [[nodiscard]] Checkpoint<B> take_checkpoint(const B& be, run_state<B>& run,
+                                              Memory& memory) const {
     detail::ByteWriter arrays;
     detail::archive_run(be, arrays, run);
     detail::ByteWriter remembered;
@@ -208,7 +217,14 @@ class FixedPointSolver {
     index_t between = runs_columns<B> ? steps_by_themselves : 1;
     if (!(... && observes_now_and_then(observers))) between = 1;
     auto next_checkpoint = clock::now() + std::chrono::duration<double>(options.checkpoint_seconds);
+    bool keep_checkpoint = false;
     index_t iteration = 0;
+    // Nothing of the run is lost with the exception of a map.
+    const auto fail = [&](const std::string& message) {
+      const Checkpoint<B> checkpoint = take_checkpoint(be, run, memory);
+      if (!options.checkpoint.empty()) checkpoint.save(options.checkpoint);
+      std::throw_with_nested(map_failure<B>(message, checkpoint));
+    };
     for (;;) {
       if (2 * run.active <= run.capacity && run.begun < run.size()) {
         begin_starts(be, run);
@@ -217,6 +233,9 @@ class FixedPointSolver {
       }
       if (run.active == 0) break;
       if (options.stop.stop_requested()) {
+        if (!options.checkpoint.empty() && !std::exchange(keep_checkpoint, true)) {
+          take_checkpoint(be, run, memory).save(options.checkpoint);
+        }
         leaving.collect_all(be, run, memory, status::cancelled);
         continue;
       }
@@ -226,14 +245,13 @@ class FixedPointSolver {
         } else {
           step_batch(be, run, memory, monitor);
         }
-      } catch (const error&) {
-        throw;  // misuse, found by the library
+      } catch (const error& misuse) {
+        if (iteration == 0) throw;  // found at once: there is nothing to lose
+        fail(misuse.what());
       } catch (const std::exception& failure) {
-        std::throw_with_nested(map_failure<B>(
-            std::string("the map threw: ") + failure.what(), take_checkpoint(be, run, memory)));
+        fail(std::string("the map threw: ") + failure.what());
       } catch (...) {
-        std::throw_with_nested(
-            map_failure<B>("the map threw", take_checkpoint(be, run, memory)));
+        fail("the map threw");
       }
       iteration += between;
       if constexpr (sizeof...(observers) > 0) {
@@ -248,13 +266,13 @@ class FixedPointSolver {
         (observers(view), ...);
       }
       leaving.collect(be, run, memory);
-      if (!options.checkpoint.empty() && (run.active > 0 || run.begun < run.size()) && clock::now() >= next_checkpoint) {
+      const bool goes_on = run.active > 0 || run.begun < run.size();
+      if (!options.checkpoint.empty() && goes_on && clock::now() >= next_checkpoint) {
         take_checkpoint(be, run, memory).save(options.checkpoint);
-        next_checkpoint =
-            clock::now() + std::chrono::duration<double>(options.checkpoint_seconds);
+        next_checkpoint = clock::now() + std::chrono::duration<double>(options.checkpoint_seconds);
       }
     }
-    if (!options.checkpoint.empty()) {
+    if (!options.checkpoint.empty() && !keep_checkpoint) {
       std::error_code ignored;
       std::filesystem::remove(options.checkpoint, ignored);
     }
@@ -281,13 +299,13 @@ class FixedPointSolver {
                              columns(be, std::as_const(run.F), 0, n),
                              array_view<scalar>(run.residuals).first(n));
     const index_t k = run.dimension();
-    for_each_index(be, n,
-                   detail::monitor_columns<scalar, Stopping>{
-                       monitor, raw_address(run.records.data()), raw_address(run.residuals.data()),
-                       raw_address(run.outcome.data()), raw_address(run.Z.data()),
-                       raw_address(run.F.data()), raw_address(run.anchors.data()), k,
-                       is_batch_coupled<Map>},
-                   std::max<index_t>(1, 4096 / k));
+    for_each_index(
+        be, n,
+        detail::monitor_columns<scalar, Stopping>{
+            monitor, raw_address(run.records.data()), raw_address(run.residuals.data()),
+            raw_address(run.outcome.data()), raw_address(run.Z.data()), raw_address(run.F.data()),
+            raw_address(run.anchors.data()), k, is_batch_coupled<Map>},
+        std::max<index_t>(1, 4096 / k));
     run.pending = false;
   }
 
@@ -308,8 +326,8 @@ class FixedPointSolver {
     template <class Memory>
     void collect(const B& be, run_state<B>& run, Memory& memory) {
       const index_t n = run.active;
-      const index_t ended = count_if(be, array_view<const std::uint8_t>(run.outcome).first(n),
-                                     detail::is_ended{});
+      const index_t ended =
+          count_if(be, array_view<const std::uint8_t>(run.outcome).first(n), detail::is_ended{});
       if (ended == 0 || (is_batch_coupled<Map> && ended < n)) return;
       leave(be, run, memory);
     }
@@ -343,22 +361,25 @@ class FixedPointSolver {
                    array_view<const index_t>(ended_).first(ended),
                    array_view<const index_t>(origins_).first(ended),
                    columns(be, run.result.states, 0, run.size()));
-      for_each_index(be, ended, detail::gather_records<scalar>{raw_address(run.records.data()),
-                                                       raw_address(records_.data()),
-                                                       raw_address(ended_.data())});
+      for_each_index(
+          be, ended,
+          detail::gather_records<scalar>{raw_address(run.records.data()),
+                                         raw_address(records_.data()), raw_address(ended_.data())});
       download_array(be, array_view<const column_record<scalar>>(records_).first(ended),
                      array_view<column_record<scalar>>(host_records_).first(ended));
       FixedPointResult<B>& result = run.result;
       for (std::size_t i = 0; i < host_ended_.size(); ++i) {
-        const auto outcome = static_cast<status>(outcome_[static_cast<std::size_t>(host_ended_[i])]);
+        const auto outcome =
+            static_cast<status>(outcome_[static_cast<std::size_t>(host_ended_[i])]);
         const column_record<scalar>& record = host_records_[i];
         const auto start = static_cast<std::size_t>(host_origins_[i]);
         result.status[start] = outcome;
         result.residual[start] = std::sqrt(record.residual);
         result.iterations[start] = record.iterations;
         result.evaluations[start] = record.evaluations;
-        result.period[start] =
-            outcome == status::cycle ? record.period : outcome == status::converged ? 1 : 0;
+        result.period[start] = outcome == status::cycle       ? record.period
+                               : outcome == status::converged ? 1
+                                                              : 0;
       }
       fill_holes(be, run, memory, n - ended);
       run.active = n - ended;
@@ -368,10 +389,12 @@ class FixedPointSolver {
     template <class Memory>
     void fill_holes(const B& be, run_state<B>& run, Memory& memory, index_t left) {
       using scalar = typename B::scalar;
-      const auto is_hole = [&](index_t j) { return detail::is_ended{}(outcome_[static_cast<std::size_t>(j)]); };
+      const auto is_hole = [&](index_t j) {
+        return detail::is_ended{}(outcome_[static_cast<std::size_t>(j)]);
+      };
       const index_t n = run.active;
-      const auto holes = static_cast<std::size_t>(
-          std::count_if(host_ended_.begin(), host_ended_.end(), [&](index_t j) { return j < left; }));
+      const auto holes = static_cast<std::size_t>(std::count_if(
+          host_ended_.begin(), host_ended_.end(), [&](index_t j) { return j < left; }));
       host_ended_.resize(holes);  // ascending, so the holes before `left` come first
       host_origins_.clear();
       for (index_t j = left; j < n; ++j) {
@@ -388,8 +411,9 @@ class FixedPointSolver {
       }
       memory.move_columns(be, from, to);
       for_each_index(be, count,
-                     detail::move_records<scalar>{raw_address(run.records.data()), raw_address(run.residuals.data()),
-                                  raw_address(run.outcome.data()), from.data, to.data},
+                     detail::move_records<scalar>{
+                         raw_address(run.records.data()), raw_address(run.residuals.data()),
+                         raw_address(run.outcome.data()), from.data, to.data},
                      4096);
       for (std::size_t i = 0; i < holes; ++i) {
         run.origin[static_cast<std::size_t>(host_ended_[i])] =

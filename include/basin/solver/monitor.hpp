@@ -22,10 +22,10 @@ namespace basin {
 template <class Scalar>
 struct column_record {
   Scalar residual = std::numeric_limits<Scalar>::quiet_NaN();  ///< ‖f(z) - z‖², the latest
-  Scalar limit = 0;           ///< diverged beyond this
-  Scalar window_sum = 0;      ///< of the residuals of this window
-  std::int32_t position = 0;  ///< in the window
-  std::int32_t idle = 0;      ///< windows in a row without progress
+  Scalar limit = 0;                                            ///< diverged beyond this
+  Scalar window_sum = 0;                                       ///< of the residuals of this window
+  std::int32_t position = 0;                                   ///< in the window
+  std::int32_t idle = 0;  ///< windows in a row without progress
   index_t iterations = 0;
   index_t evaluations = 0;
   bool pending = true;   ///< z has not been evaluated yet
@@ -38,7 +38,7 @@ struct column_record {
   Scalar window_first = 0;
   Scalar least_ratio = 0;  ///< of residuals that follow each other in this window
   Scalar most_ratio = 0;
-  Scalar nearest = std::numeric_limits<Scalar>::max();  ///< return of this window
+  Scalar nearest = std::numeric_limits<Scalar>::max();         ///< return of this window
   Scalar nearest_before = std::numeric_limits<Scalar>::max();  ///< least of all windows
 };
 
@@ -178,8 +178,9 @@ class ColumnMonitor {
     bool neutral = false;
     if (c.watched) {
       const bool measured = c.most_ratio <= c.least_ratio * static_cast<Scalar>(1 + steady);
-      const double rate = std::pow(static_cast<double>(c.previous) / static_cast<double>(c.window_first),
-                                   0.5 / static_cast<double>(rule_.window - 1));
+      const double rate =
+          std::pow(static_cast<double>(c.previous) / static_cast<double>(c.window_first),
+                   0.5 / static_cast<double>(rule_.window - 1));
       neutral = measured && std::abs(rate - 1) <= rule_.marginal_band;
       const bool leaving = measured && rate > 1 + rule_.marginal_band;
       const bool approaching = c.nearest < static_cast<Scalar>(approach) * c.nearest_before;

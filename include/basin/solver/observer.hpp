@@ -43,7 +43,9 @@ struct IterationView {
 /// Whether an observer is content to be called now and then.
 template <class Observer>
 [[nodiscard]] bool observes_now_and_then(const Observer& observer) {
-  if constexpr (requires { { observer.interval() } -> std::convertible_to<index_t>; }) {
+  if constexpr (requires {
+                  { observer.interval() } -> std::convertible_to<index_t>;
+                }) {
     return observer.interval() == 0;
   } else {
     return false;

@@ -16,7 +16,8 @@ struct run_options {
   /// latest state and residual.
   std::stop_token stop = {};
   /// File for checkpoints; empty: none. Written beside itself and then renamed, so
-  /// that an interrupted write leaves the one before. Removed when the run ends.
+  /// that an interrupted write leaves the one before. Removed when the run ends of
+  /// itself; a run that is stopped or whose map throws leaves its last state in it.
   std::string checkpoint = {};
   /// Seconds between two checkpoints.
   double checkpoint_seconds = 60;

@@ -56,13 +56,12 @@ class ProgressBar {
   /// The text of one line: `ended` of `total` starts after `elapsed` seconds.
   [[nodiscard]] static std::string line(index_t ended, index_t total, index_t iteration,
                                         double elapsed) {
-    const double share =
-        total > 0 ? static_cast<double>(ended) / static_cast<double>(total) : 1.0;
+    const double share = total > 0 ? static_cast<double>(ended) / static_cast<double>(total) : 1.0;
     const double rate = elapsed > 0 ? static_cast<double>(ended) / elapsed : 0.0;
     char text[160];
-    int length = std::snprintf(text, sizeof text,
-                               "\r%5.1f %%  %td of %td starts ended, iteration %td, %.3g per second",
-                               100 * share, ended, total, iteration, rate);
+    int length = std::snprintf(
+        text, sizeof text, "\r%5.1f %%  %td of %td starts ended, iteration %td, %.3g per second",
+        100 * share, ended, total, iteration, rate);
     if (rate > 0 && ended < total) {
       length += std::snprintf(text + length, sizeof text - static_cast<std::size_t>(length),
                               ", %.0f s left", static_cast<double>(total - ended) / rate);

@@ -61,9 +61,12 @@ struct stopping {
   [[nodiscard]] BASIN_HOST_DEVICE double threshold(double state, index_t k) const {
     const double tolerance = residual * residual;
     switch (norm) {
-      case residual_norm::relative: return tolerance * state;
-      case residual_norm::rms: return tolerance * static_cast<double>(k);
-      case residual_norm::absolute: break;
+      case residual_norm::relative:
+        return tolerance * state;
+      case residual_norm::rms:
+        return tolerance * static_cast<double>(k);
+      case residual_norm::absolute:
+        break;
     }
     return tolerance;
   }
@@ -107,9 +110,8 @@ concept stopping_rule = std::derived_from<S, stopping> && std::copyable<S>;
 /// The rule of the paper for foundation models: ‖z_{t+1} - z_t‖₂² < 1e-5 within 500
 /// iterations (Fumero et al., 2025).
 [[nodiscard]] inline stopping paper_foundation() {
-  return {.residual = 3.1622776601683794e-3,
-          .norm = residual_norm::absolute,
-          .max_iterations = 500};
+  return {
+      .residual = 3.1622776601683794e-3, .norm = residual_norm::absolute, .max_iterations = 500};
 }
 
 }  // namespace basin

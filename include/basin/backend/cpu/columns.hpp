@@ -28,15 +28,15 @@ template <class Scalar>
 
 template <class Scalar>
 [[nodiscard]] Scalar sum_of_squared_differences(const Scalar* x, const Scalar* y, index_t n) {
-  return sum_run<Scalar>(
-      n, [](const auto& a, const auto& b) { return (b - a) * (b - a); }, x, y);
+  return sum_run<Scalar>(n, [](const auto& a, const auto& b) { return (b - a) * (b - a); }, x, y);
 }
 
 /// A sum of squares as it is; if it is not finite, infinity if y is finite (the sum
 /// overflows), and NaN if y is not.
 template <class Scalar>
 [[nodiscard]] Scalar finite_or_reason(Scalar sum, const Scalar* y, index_t n) {
-  if (is_finite(sum)) [[likely]] return sum;
+  if (is_finite(sum)) [[likely]]
+    return sum;
   return all_finite(y, n) ? std::numeric_limits<Scalar>::infinity()
                           : std::numeric_limits<Scalar>::quiet_NaN();
 }
@@ -90,8 +90,8 @@ void column_squared_distances(const cpu<Scalar>& be, const typename cpu<Scalar>:
   require_same_shape("column_squared_distances", X, Y);
   require_size("column_squared_distances", "size of the result", d.size, X.cols());
   detail::for_each_column(be, X.rows(), X.cols(), [&](index_t j) {
-    d[j] = detail::squared_distance(X.data() + j * X.outerStride(),
-                                    Y.data() + j * Y.outerStride(), X.rows());
+    d[j] = detail::squared_distance(X.data() + j * X.outerStride(), Y.data() + j * Y.outerStride(),
+                                    X.rows());
   });
 }
 
@@ -132,8 +132,7 @@ template <std::floating_point Scalar>
 void scale_columns(const cpu<Scalar>& be, std::type_identity_t<array_view<const Scalar>> s,
                    typename cpu<Scalar>::view X) {
   require_size("scale_columns", "number of factors", s.size, X.cols());
-  detail::for_each_column(be, X.rows(), X.cols(),
-                          [&](index_t j) { X.col(j).array() *= s[j]; });
+  detail::for_each_column(be, X.rows(), X.cols(), [&](index_t j) { X.col(j).array() *= s[j]; });
 }
 
 /// x_j = x_j + b for every column j.
@@ -143,8 +142,7 @@ void add_to_columns(const cpu<Scalar>& be, std::type_identity_t<array_view<const
                     typename cpu<Scalar>::view X) {
   require_size("add_to_columns", "size of the vector", b.size, X.rows());
   const Eigen::Map<const Eigen::Array<Scalar, Eigen::Dynamic, 1>> vector(b.data, b.size);
-  detail::for_each_column(be, X.rows(), X.cols(),
-                          [&](index_t j) { X.col(j).array() += vector; });
+  detail::for_each_column(be, X.rows(), X.cols(), [&](index_t j) { X.col(j).array() += vector; });
 }
 
 namespace detail {
@@ -167,8 +165,7 @@ void gather_columns(const cpu<Scalar>& be, const typename cpu<Scalar>::const_vie
   require_size("gather_columns", "number of rows of Y", Y.rows(), X.rows());
   require_size("gather_columns", "number of columns of Y", Y.cols(), which.size);
   detail::require_columns("gather_columns", which, X.cols());
-  detail::for_each_column(be, X.rows(), which.size,
-                          [&](index_t j) { Y.col(j) = X.col(which[j]); });
+  detail::for_each_column(be, X.rows(), which.size, [&](index_t j) { Y.col(j) = X.col(which[j]); });
 }
 
 /// y_{which[j]} = x_j. The indices must be distinct; Y must not overlap X.
@@ -180,8 +177,7 @@ void scatter_columns(const cpu<Scalar>& be, const typename cpu<Scalar>::const_vi
   require_size("scatter_columns", "number of rows of X", X.rows(), Y.rows());
   require_size("scatter_columns", "number of columns of X", X.cols(), which.size);
   detail::require_columns("scatter_columns", which, Y.cols());
-  detail::for_each_column(be, X.rows(), which.size,
-                          [&](index_t j) { Y.col(which[j]) = X.col(j); });
+  detail::for_each_column(be, X.rows(), which.size, [&](index_t j) { Y.col(which[j]) = X.col(j); });
 }
 
 /// y_{to[j]} = x_{from[j]}. Where X is Y, no index of `to` may be in `from`.

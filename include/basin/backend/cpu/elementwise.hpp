@@ -82,8 +82,8 @@ template <std::floating_point Scalar, std::same_as<weighted<cpu<Scalar>>>... Ter
 void linear_combination(const cpu<Scalar>& be, typename cpu<Scalar>::view Y,
                         const Terms&... terms) {
   (require_same_shape("linear_combination", Y, terms.matrix), ...);
-  detail::transform_matrices(be, weighted_sum<Scalar, sizeof...(Terms)>{{terms.weight...}},
-                             Y, terms.matrix...);
+  detail::transform_matrices(be, weighted_sum<Scalar, sizeof...(Terms)>{{terms.weight...}}, Y,
+                             terms.matrix...);
 }
 
 }  // namespace basin

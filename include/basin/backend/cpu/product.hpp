@@ -76,8 +76,8 @@ void pack_rows(const Matrix& A, transpose op, index_t first, index_t count, inde
 /// The part of a tile that lies in C: C = alpha tile + beta C, and C is not read
 /// where beta is zero.
 template <class Scalar>
-void merge_tile(const Scalar* tile, index_t tile_rows, index_t rows, index_t columns,
-                Scalar alpha, Scalar beta, Scalar* c, index_t c_stride) {
+void merge_tile(const Scalar* tile, index_t tile_rows, index_t rows, index_t columns, Scalar alpha,
+                Scalar beta, Scalar* c, index_t c_stride) {
   for (index_t j = 0; j < columns; ++j, tile += tile_rows, c += c_stride) {
     if (beta == Scalar(0)) {
       for (index_t i = 0; i < rows; ++i) c[i] = alpha * tile[i];
@@ -111,7 +111,10 @@ void gemm(const cpu<Scalar>& be, const typename cpu<Scalar>::const_view& A,
   const Scalar beta = static_cast<Scalar>(options.beta);
   if (m == 0 || n == 0) return;
   if (k == 0) {
-    if (beta == Scalar(0)) C.setZero(); else C *= beta;
+    if (beta == Scalar(0))
+      C.setZero();
+    else
+      C *= beta;
     return;
   }
 
@@ -161,8 +164,9 @@ void gemm(const cpu<Scalar>& be, const typename cpu<Scalar>::const_view& A,
         const index_t row = panel * tile::rows;
         const bool packed = panel >= first_packed;
         const index_t a_stride = packed ? tile::rows : A.outerStride();
-        const Scalar* const a = packed ? packed_a + ((panel - first_packed) * k + depth) * tile::rows
-                                       : A.data() + row + depth * a_stride;
+        const Scalar* const a = packed
+                                    ? packed_a + ((panel - first_packed) * k + depth) * tile::rows
+                                    : A.data() + row + depth * a_stride;
         for (index_t j = column_begin; j < column_end; j += tile::columns) {
           tile::multiply(length, a, a_stride, packed_b + (j - column_begin) * length, result);
           detail::merge_tile(result, tile::rows, std::min(tile::rows, m - row),

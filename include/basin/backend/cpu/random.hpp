@@ -43,8 +43,7 @@ void fill_on_sphere(const cpu<Scalar>& be, random_stream stream, typename cpu<Sc
                     std::type_identity_t<Scalar> radius = 1, index_t first_column = 0) {
   fill_normal(be, stream, X, 1, first_column);
   detail::for_each_column(be, X.rows(), X.cols(), [&](index_t j) {
-    const Scalar norm =
-        std::sqrt(detail::squared_norm(X.data() + j * X.outerStride(), X.rows()));
+    const Scalar norm = std::sqrt(detail::squared_norm(X.data() + j * X.outerStride(), X.rows()));
     X.col(j).array() *= radius / norm;
   });
 }

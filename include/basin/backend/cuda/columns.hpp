@@ -70,8 +70,8 @@ void reduce_columns(const cuda<Scalar>& be, index_t rows, index_t columns,
   if (columns == 0) return;
 #if THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA
   constexpr int threads = 256;
-  const index_t blocks = std::min<index_t>(
-      (columns * reduction_lanes + threads - 1) / threads, index_t{1} << 20);
+  const index_t blocks =
+      std::min<index_t>((columns * reduction_lanes + threads - 1) / threads, index_t{1} << 20);
   reduce_columns_kernel<<<static_cast<unsigned>(blocks), threads, 0, be.runtime().stream()>>>(
       reduction, rows, columns);
   check(cudaGetLastError(), "reduce_columns");
@@ -167,8 +167,9 @@ struct arg_max_reduction {
   }
   BASIN_HOST_DEVICE value merge(value a, value b) const {
     const int nan = a.nan | b.nan;
-    const bool second = a.row < 0 || (b.row >= 0 && (b.largest > a.largest ||
-                                                     (b.largest == a.largest && b.row < a.row)));
+    const bool second =
+        a.row < 0 ||
+        (b.row >= 0 && (b.largest > a.largest || (b.largest == a.largest && b.row < a.row)));
     return second ? value{b.largest, nan, b.row} : value{a.largest, nan, a.row};
   }
   BASIN_HOST_DEVICE value shuffle_down(value v, int distance) const {
@@ -216,8 +217,8 @@ struct is_outside {
 };
 
 template <class Scalar>
-void require_columns(const cuda<Scalar>& be, std::string_view where, array_view<const index_t> which,
-                     index_t n) {
+void require_columns(const cuda<Scalar>& be, std::string_view where,
+                     array_view<const index_t> which, index_t n) {
   if (const index_t bad = count_if(be, which, is_outside{n}); bad > 0) {
     throw size_error(std::string(where) + ": " + std::to_string(bad) + " of " +
                      std::to_string(which.size) + " indices are no column of a matrix of " +
@@ -305,8 +306,7 @@ void gather_columns(const cuda<Scalar>& be, const typename cuda<Scalar>::const_v
   require_size("gather_columns", "number of rows of Y", Y.rows(), X.rows());
   require_size("gather_columns", "number of columns of Y", Y.cols(), which.size);
   detail::require_columns(be, "gather_columns", which, X.cols());
-  for_each_index(be, X.rows() * which.size,
-                 detail::move_entry<Scalar>{X, Y, which.data, nullptr});
+  for_each_index(be, X.rows() * which.size, detail::move_entry<Scalar>{X, Y, which.data, nullptr});
 }
 
 /// y_{which[j]} = x_j. The indices must be distinct; Y must not overlap X.
@@ -318,8 +318,7 @@ void scatter_columns(const cuda<Scalar>& be, const typename cuda<Scalar>::const_
   require_size("scatter_columns", "number of rows of X", X.rows(), Y.rows());
   require_size("scatter_columns", "number of columns of X", X.cols(), which.size);
   detail::require_columns(be, "scatter_columns", which, Y.cols());
-  for_each_index(be, X.rows() * which.size,
-                 detail::move_entry<Scalar>{X, Y, nullptr, which.data});
+  for_each_index(be, X.rows() * which.size, detail::move_entry<Scalar>{X, Y, nullptr, which.data});
 }
 
 /// y_{to[j]} = x_{from[j]}. Where X is Y, no index of `to` may be in `from`.

@@ -79,8 +79,7 @@ void for_each_index(const cuda<Scalar>& be, index_t n, const F& f, index_t = 0) 
 template <std::floating_point Scalar, class T, class F>
 [[nodiscard]] index_t count_if(const cuda<Scalar>& be, array_view<const T> x, const F& f) {
   if (x.size == 0) return 0;
-  return static_cast<index_t>(
-      thrust::count_if(be.runtime().policy(), x.data, x.data + x.size, f));
+  return static_cast<index_t>(thrust::count_if(be.runtime().policy(), x.data, x.data + x.size, f));
 }
 
 namespace detail {

@@ -29,19 +29,19 @@ struct transform_entry {
 
  private:
   template <int... I>
-  BASIN_HOST_DEVICE void apply(index_t row, index_t column, std::integer_sequence<int, I...>) const {
-    out[row + column * out_stride] =
-        static_cast<Scalar>(f(in[I][row + column * stride[I]]...));
+  BASIN_HOST_DEVICE void apply(index_t row, index_t column,
+                               std::integer_sequence<int, I...>) const {
+    out[row + column * out_stride] = static_cast<Scalar>(f(in[I][row + column * stride[I]]...));
   }
 };
 
 template <class Scalar, class F, class... Inputs>
 void transform_matrices(const cuda<Scalar>& be, const F& f, const device_view<Scalar>& out,
                         const Inputs&... in) {
-  for_each_index(be, out.rows() * out.cols(),
-                 transform_entry<F, Scalar, static_cast<int>(sizeof...(in))>{
-                     f, out.rows(), out.data(), out.outerStride(), {in.data()...},
-                     {in.outerStride()...}});
+  for_each_index(
+      be, out.rows() * out.cols(),
+      transform_entry<F, Scalar, static_cast<int>(sizeof...(in))>{
+          f, out.rows(), out.data(), out.outerStride(), {in.data()...}, {in.outerStride()...}});
 }
 
 }  // namespace detail

@@ -19,8 +19,8 @@ class DeviceBuffer {
  public:
   DeviceBuffer() = default;
   explicit DeviceBuffer(index_t size)
-      : data_(static_cast<T*>(detail::allocate_on_device(static_cast<std::size_t>(size) *
-                                                         sizeof(T)))),
+      : data_(static_cast<T*>(
+            detail::allocate_on_device(static_cast<std::size_t>(size) * sizeof(T)))),
         size_(size) {}
   DeviceBuffer(const DeviceBuffer& other) : DeviceBuffer(other.size_) {
     detail::copy_on_device(data_, other.data_, static_cast<std::size_t>(size_) * sizeof(T));

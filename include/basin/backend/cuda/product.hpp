@@ -15,7 +15,9 @@ void multiply(const cuda<Scalar>& be, const typename cuda<Scalar>::const_view& A
   const Scalar alpha = static_cast<Scalar>(options.alpha);
   const Scalar beta = static_cast<Scalar>(options.beta);
 #if THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA
-  const auto operation = [](transpose t) { return t == transpose::yes ? CUBLAS_OP_T : CUBLAS_OP_N; };
+  const auto operation = [](transpose t) {
+    return t == transpose::yes ? CUBLAS_OP_T : CUBLAS_OP_N;
+  };
   // A column beside no other has stride 0 allowed by nobody: at least its rows.
   const auto leading = [](const auto& X) {
     return static_cast<std::int64_t>(std::max<index_t>(1, std::max(X.rows(), X.outerStride())));
@@ -40,7 +42,10 @@ void multiply(const cuda<Scalar>& be, const typename cuda<Scalar>::const_view& A
   const constant a(A.data(), A.rows(), A.cols(), stride(A.outerStride()));
   const constant b(B.data(), B.rows(), B.cols(), stride(B.outerStride()));
   Eigen::Map<matrix, 0, stride> c(C.data(), C.rows(), C.cols(), stride(C.outerStride()));
-  if (beta == Scalar(0)) c.setZero(); else c *= beta;
+  if (beta == Scalar(0))
+    c.setZero();
+  else
+    c *= beta;
   const bool ta = options.a == transpose::yes;
   const bool tb = options.b == transpose::yes;
   if (!ta && !tb) c.noalias() += alpha * a * b;

@@ -20,8 +20,8 @@ struct uniform_entry {
   BASIN_HOST_DEVICE void operator()(index_t i) const {
     const index_t row = i % X.rows();
     const index_t column = i / X.rows();
-    X(row, column) = low + (high - low) * uniform_from_word<Scalar>(
-                                              stream.word(row, first_column + column));
+    X(row, column) =
+        low + (high - low) * uniform_from_word<Scalar>(stream.word(row, first_column + column));
   }
 };
 
