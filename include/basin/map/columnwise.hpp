@@ -2,12 +2,14 @@
 /// A map given by what it does to one state.
 #pragma once
 
+#include <algorithm>
 #include <type_traits>
 #include <utility>
 
 #include <Eigen/Core>
 
 #include <basin/backend/cpu/context.hpp>
+#include <basin/backend/cpu/scratch.hpp>
 #include <basin/core/host_device.hpp>
 #include <basin/map/concept.hpp>
 
@@ -21,6 +23,17 @@ struct column_entries {
   [[nodiscard]] BASIN_HOST_DEVICE T& operator[](index_t i) const { return data[i]; }
   [[nodiscard]] BASIN_HOST_DEVICE index_t size() const { return count; }
 };
+
+namespace detail {
+
+/// Where g finds every state: an Eigen expression takes other instructions at another
+/// alignment, so the bits of its result would depend on the column's place.
+inline constexpr std::size_t state_alignment = 64;
+
+template <int K>
+inline constexpr bool is_small_state = K != Eigen::Dynamic && K <= 16;
+
+}  // namespace detail
 
 /// A map of R^k from a function of one state, run over the columns in parallel:
 /// g is called from several threads at once. On the CPU g has one of the forms
@@ -54,7 +67,7 @@ class Columnwise {
     if constexpr (std::is_invocable_v<const G&, decltype(z), decltype(out)>) {
       g_(z, out);
     } else if constexpr (K == 1) {
-      out[0] = g_(z[0]);
+      out[0] = static_cast<Scalar>(g_(z[0]));
     } else {
       static_assert(std::is_invocable_v<const G&, decltype(z)>,
                     "columnwise: g must take (z, out) or (z), see map/columnwise.hpp");
@@ -71,10 +84,13 @@ class Columnwise {
     for_each_index(
         be, Z.cols(),
         [&](index_t j) {
-          const Eigen::Map<const Eigen::Matrix<scalar, K, 1>> z(Z.data() + j * Z.outerStride(),
-                                                                Z.rows());
-          Eigen::Map<Eigen::Matrix<scalar, K, 1>> w(out.data() + j * out.outerStride(), out.rows());
-          apply<scalar>(z, w);
+          scratch_scope scope;
+          scalar* const z = scope.get<scalar>(dimension_);
+          scalar* const w = scope.get<scalar>(dimension_);
+          std::copy_n(Z.data() + j * Z.outerStride(), dimension_, z);
+          Eigen::Map<Eigen::Matrix<scalar, K, 1>> next(w, dimension_);
+          apply<scalar>(Eigen::Map<const Eigen::Matrix<scalar, K, 1>>(z, dimension_), next);
+          std::copy_n(w, dimension_, out.data() + j * out.outerStride());
         },
         std::max<index_t>(1, 1024 / dimension_));
   }

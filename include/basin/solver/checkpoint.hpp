@@ -16,7 +16,10 @@
 #include <memory>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
+
+#include <Eigen/Core>
 
 #include <basin/backend/concept.hpp>
 #include <basin/core/error.hpp>

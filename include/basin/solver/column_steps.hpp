@@ -3,11 +3,13 @@
 /// map, never by the batch: a column's bits come from one of them alone.
 #pragma once
 
+#include <algorithm>
 #include <stop_token>
 
 #include <Eigen/Core>
 
 #include <basin/backend/cpu.hpp>
+#include <basin/backend/cpu/scratch.hpp>
 #include <basin/map/columnwise.hpp>
 #include <basin/map/concept.hpp>
 #include <basin/solver/accelerator.hpp>
@@ -142,8 +144,8 @@ template <class Scalar, class G, int K, class Accelerator, class Stopping>
 class ColumnRun {
  public:
   using vector = Eigen::Matrix<Scalar, K, 1>;
-  static constexpr bool fixed = K != Eigen::Dynamic;
-  /// A state of fixed size is a local copy, any other stays where it is stored.
+  static constexpr bool fixed = is_small_state<K>;
+  /// A small state of fixed size lives in registers, any other in aligned scratch memory.
   using local = std::conditional_t<fixed, vector, Eigen::Map<vector>>;
 
   ColumnRun(const Columnwise<G, K>& map, const Accelerator& accelerator,
@@ -161,8 +163,9 @@ class ColumnRun {
 
   /// Takes up to `iterations` steps and stores the state, also if the map throws.
   void step(index_t iterations) {
-    local z = copy_of(z_stored_);
-    local f = copy_of(f_stored_);
+    scratch_scope scope;
+    alignas(state_alignment) local z = copy_of(z_stored_, scope);
+    alignas(state_alignment) local f = copy_of(f_stored_, scope);
     status outcome = status::running;
     try {
       while (iterations > 0 && outcome == status::running) {
@@ -188,20 +191,19 @@ class ColumnRun {
   }
 
  private:
-  static local copy_of(Scalar* stored, index_t k) {
+  local copy_of(const Scalar* stored, scratch_scope& scope) const {
     if constexpr (fixed) {
       return Eigen::Map<const vector>(stored);
     } else {
-      return local(stored, k);
+      local copy(scope.get<Scalar>(k_), k_);
+      std::copy_n(stored, k_, copy.data());
+      return copy;
     }
   }
-  local copy_of(Scalar* stored) const { return copy_of(stored, k_); }
 
   void store(const local& z, const local& f, status outcome) {
-    if constexpr (fixed) {
-      Eigen::Map<vector>{z_stored_} = z;
-      Eigen::Map<vector>{f_stored_} = f;
-    }
+    std::copy_n(z.data(), k_, z_stored_);
+    std::copy_n(f.data(), k_, f_stored_);
     run_.records[at_] = record_;
     run_.residuals[at_] = record_.residual;
     run_.outcome[at_] = static_cast<std::uint8_t>(outcome);
@@ -222,8 +224,9 @@ class ColumnRun {
   /// leaves the first that is not plain evaluated, for the monitor.
   /// @return the number of plain steps
   index_t plain(local& z_out, local& f_out, index_t limit) {
-    local z = z_out;  // their addresses stay here, so that they stay in registers
-    local f = f_out;
+    // Copies whose addresses stay here, so that they stay in registers.
+    alignas(state_alignment) local z = z_out;
+    alignas(state_alignment) local f = f_out;
     index_t count = 0;
     Scalar sum = record_.window_sum;
     Scalar last = record_.residual;

@@ -221,9 +221,9 @@ class FixedPointSolver {
     index_t iteration = 0;
     // Nothing of the run is lost with the exception of a map.
     const auto fail = [&](const std::string& message) {
-      const Checkpoint<B> checkpoint = take_checkpoint(be, run, memory);
-      if (!options.checkpoint.empty()) checkpoint.save(options.checkpoint);
-      std::throw_with_nested(map_failure<B>(message, checkpoint));
+      const Checkpoint<B> latest = take_checkpoint(be, run, memory);
+      if (!options.checkpoint.empty()) latest.save(options.checkpoint);
+      std::throw_with_nested(map_failure<B>(message, latest));
     };
     for (;;) {
       if (2 * run.active <= run.capacity && run.begun < run.size()) {
