@@ -1,0 +1,101 @@
+#include <basin/io/npy.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include <basin/core/status.hpp>
+
+#include "../catch.hpp"
+
+namespace {
+
+std::vector<char> bytes_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+void write_bytes(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
+const std::string path = (std::filesystem::temp_directory_path() / "basin-test.npy").string();
+
+// A file with this header and 4 doubles after it.
+void with_header(const std::string& header) {
+  std::string bytes("\x93NUMPY\x01\x00", 8);
+  bytes += static_cast<char>(header.size());
+  bytes += '\0';
+  write_bytes(path, bytes + header + std::string(32, '\0'));
+}
+
+}  // namespace
+
+TEST_CASE("npy files as NumPy writes them", "[io]") {
+  Eigen::MatrixXf X(2, 3);
+  X << 1, 2, 3, 4, 5, 6;
+  basin::write_npy(path, X);
+  // Made by numpy.save of numpy.asfortranarray([[1, 2, 3], [4, 5, 6]], dtype='<f4').
+  std::string expected("\x93NUMPY\x01\x00v\x00", 10);
+  expected += "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }";
+  expected += std::string(128 - expected.size() - 1, ' ') + '\n';
+  const std::vector<char> found = bytes_of(path);
+  REQUIRE(found.size() == 128 + 24);
+  CHECK(std::string(found.begin(), found.begin() + 128) == expected);
+  CHECK(basin::read_npy<float>(path) == X);
+  CHECK_THROWS_AS(basin::read_npy<double>(path), basin::file_error);
+
+  basin::write_npy(path, std::vector<std::int64_t>{3, -1});
+  CHECK(basin::read_npy<std::int64_t>(path) == Eigen::Matrix<std::int64_t, 2, 1>(3, -1));
+  basin::write_npy(path, std::vector<basin::status>{basin::status::cycle});
+  CHECK(basin::read_npy<std::uint8_t>(path)(0, 0) == 3);
+  basin::write_npy(path, Eigen::MatrixXd(4, 0));
+  CHECK(basin::read_npy<double>(path).rows() == 4);
+  CHECK_THROWS_AS(basin::write_npy("/nowhere/at/all.npy", X), basin::file_error);
+}
+
+TEST_CASE("rows of a C-ordered array", "[io]") {
+  with_header("{'descr': '<f8', 'fortran_order': False, 'shape': (2, 2), }\n");
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out | std::ios::ate);
+  const double values[] = {1, 2, 3, 4};
+  file.seekp(-32, std::ios::end);
+  file.write(reinterpret_cast<const char*>(values), 32);
+  file.close();
+  CHECK(basin::read_npy<double>(path) == (Eigen::Matrix2d() << 1, 2, 3, 4).finished());
+}
+
+TEST_CASE("bad npy files are refused, by offset and reason", "[io]") {
+  const auto refused = [&](const std::string& reason) {
+    try {
+      (void)basin::read_npy<double>(path);
+      FAIL("no file_error: " + reason);
+    } catch (const basin::file_error& e) {
+      CHECK(std::string(e.what()).find("byte ") != std::string::npos);
+      CHECK(std::string(e.what()).find(reason) != std::string::npos);
+    }
+  };
+  const std::string good = "{'descr': '<f8', 'fortran_order': True, 'shape': (2, 2), }\n";
+  with_header(good);
+  const std::vector<char> whole = bytes_of(path);
+  for (std::size_t length = 0; length < whole.size(); ++length) {
+    write_bytes(path, std::string(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length)));
+    CHECK_THROWS_AS(basin::read_npy<double>(path), basin::file_error);
+  }
+  write_bytes(path, "PK\x03\x04 and something else");
+  refused("not an npy file");
+  with_header("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 2), }\n");
+  refused("type");
+  with_header("{'descr': '<f8', 'fortran_order': True, 'shape': (2, 2, 1), }\n");
+  refused("shape");
+  with_header("{'descr': '<f8', 'fortran_order': True, 'shape': (), }\n");
+  refused("dimension");
+  with_header("{'descr': '<f8', 'fortran_order': True, 'shape': (99999999999999999999, 2), }\n");
+  refused("too large");
+  with_header("{'descr': '<f8', 'fortran_order': True, 'shape': (140737488355328, 2), }\n");
+  refused("does not end with the file");
+  with_header("{'descr': '<f8', 'fortran_order': True, }\n");
+  refused("shape");
+  std::filesystem::remove(path);
+  CHECK_THROWS_AS(basin::read_npy<double>(path), basin::file_error);
+}
