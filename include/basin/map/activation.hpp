@@ -10,6 +10,18 @@
 
 namespace basin {
 
+namespace detail {
+/// f'(x) v
+template <class Function>
+struct times_derivative {
+  Function function;
+  template <class T>
+  BASIN_HOST_DEVICE T operator()(const T& x, const T& v) const {
+    return function.derivative(x, function(x)) * v;
+  }
+};
+}  // namespace detail
+
 /// f(z)_i = function(z_i), by a functor of backend/functors.hpp or one like it. With
 /// a member derivative(x, y) the map has jvp and vjp, which are the same here. Its
 /// dimension is whatever it is given, unless stated.
@@ -28,7 +40,7 @@ class Activation {
     requires requires(const Function& g, typename B::scalar x) { g.derivative(x, x); }
   void jvp(const B& be, const typename B::const_view& Z, const typename B::const_view& V,
            typename B::view JV) const {
-    transform(be, times_derivative{function_}, Z, V, JV);
+    transform(be, detail::times_derivative<Function>{function_}, Z, V, JV);
   }
   template <class B>
     requires requires(const Function& g, typename B::scalar x) { g.derivative(x, x); }
@@ -38,13 +50,6 @@ class Activation {
   }
 
  private:
-  struct times_derivative {
-    Function function;
-    template <class T>
-    BASIN_HOST_DEVICE T operator()(const T& x, const T& v) const {
-      return function.derivative(x, function(x)) * v;
-    }
-  };
   Function function_;
   index_t dimension_;
 };

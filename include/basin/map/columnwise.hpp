@@ -35,6 +35,28 @@ inline constexpr bool is_small_state = K != Eigen::Dynamic && K <= 16;
 
 }  // namespace detail
 
+namespace detail {
+/// g for column j of a batch on a device.
+template <class G, class Scalar>
+struct entries_of_column {
+  G g;
+  const Scalar* z;
+  index_t z_stride;
+  Scalar* out;
+  index_t out_stride;
+  index_t k;
+  BASIN_HOST_DEVICE void operator()(index_t j) const {
+    const column_entries<const Scalar> state{z + j * z_stride, k};
+    const column_entries<Scalar> next{out + j * out_stride, k};
+    if constexpr (std::is_invocable_v<const G&, decltype(state), decltype(next)>) {
+      g(state, next);
+    } else {
+      next[0] = static_cast<Scalar>(g(state[0]));
+    }
+  }
+};
+}  // namespace detail
+
 /// A map of R^k from a function of one state, run over the columns in parallel:
 /// g is called from several threads at once. On the CPU g has one of the forms
 ///
@@ -101,30 +123,11 @@ class Columnwise {
   void operator()(const B& be, const typename B::const_view& Z, typename B::view& out) const {
     require_size("columnwise", "number of rows of the states", Z.rows(), dimension_);
     for_each_index(be, Z.cols(),
-                   entries_of_column<typename B::scalar>{g_, Z.data(), Z.outerStride(), out.data(),
-                                                         out.outerStride(), dimension_});
+                   detail::entries_of_column<G, typename B::scalar>{
+                       g_, Z.data(), Z.outerStride(), out.data(), out.outerStride(), dimension_});
   }
 
  private:
-  template <class Scalar>
-  struct entries_of_column {
-    G g;
-    const Scalar* z;
-    index_t z_stride;
-    Scalar* out;
-    index_t out_stride;
-    index_t k;
-    BASIN_HOST_DEVICE void operator()(index_t j) const {
-      const column_entries<const Scalar> state{z + j * z_stride, k};
-      const column_entries<Scalar> next{out + j * out_stride, k};
-      if constexpr (std::is_invocable_v<const G&, decltype(state), decltype(next)>) {
-        g(state, next);
-      } else {
-        next[0] = g(state[0]);
-      }
-    }
-  };
-
   template <class Result, class Scalar>
   [[gnu::always_inline]] void assign(const Result& result,
                                      Eigen::Map<Eigen::Matrix<Scalar, K, 1>>& out) const {

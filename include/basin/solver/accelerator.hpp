@@ -85,6 +85,18 @@ struct damped {
   }
 };
 
+namespace detail {
+/// The step of a pointwise accelerator for one entry.
+template <class Accelerator>
+struct next_entry {
+  Accelerator settings;
+  template <class Scalar>
+  BASIN_HOST_DEVICE Scalar operator()(Scalar z, Scalar f) const {
+    return settings.next(z, f);
+  }
+};
+}  // namespace detail
+
 /// The state of a pointwise accelerator: none.
 template <class Accelerator, class Backend>
 class PointwiseState {
@@ -98,7 +110,7 @@ class PointwiseState {
       using std::swap;
       swap(Z, F);
     } else {
-      transform(be, next_state{settings_}, columns(be, std::as_const(Z), 0, n),
+      transform(be, detail::next_entry<Accelerator>{settings_}, columns(be, std::as_const(Z), 0, n),
                 columns(be, std::as_const(F), 0, n), columns(be, Z, 0, n));
     }
   }
@@ -106,13 +118,6 @@ class PointwiseState {
   void restart(const Backend&, array_view<const index_t>) {}
 
  private:
-  struct next_state {
-    Accelerator settings;
-    template <class Scalar>
-    BASIN_HOST_DEVICE Scalar operator()(Scalar z, Scalar f) const {
-      return settings.next(z, f);
-    }
-  };
   Accelerator settings_;
 };
 
