@@ -72,6 +72,12 @@ struct simd {
   static constexpr index_t lanes = bytes / static_cast<index_t>(sizeof(Scalar));
   typedef Scalar vector __attribute__((vector_size(bytes)));
 
+  /// By memory: nvcc fails on `vector{}` in a template.
+  static vector zero() {
+    vector v;
+    std::memset(&v, 0, sizeof v);
+    return v;
+  }
   static vector load(const Scalar* p) {
     vector v;
     std::memcpy(&v, p, sizeof v);
@@ -85,8 +91,8 @@ template <class Scalar, class Term, class... Inputs>
 [[nodiscard]] Scalar sum_run(index_t n, const Term& term, const Inputs*... in) {
   using simd = detail::simd<Scalar>;
   // Two chains of additions, so that one need not wait for the other.
-  typename simd::vector even = {};
-  typename simd::vector odd = {};
+  typename simd::vector even = simd::zero();
+  typename simd::vector odd = simd::zero();
   index_t i = 0;
   for (; i + 2 * simd::lanes <= n; i += 2 * simd::lanes) {
     even += term(simd::load(in + i)...);

@@ -39,8 +39,10 @@ struct product_tile {
                        Scalar* tile) {
     using vector = typename simd::vector;
     [&]<std::size_t... J>(std::index_sequence<J...>) {
-      vector upper[sizeof...(J)] = {((void)J, vector{})...};
-      vector lower[sizeof...(J)] = {((void)J, vector{})...};
+      const vector zero = simd::zero();
+      vector upper[sizeof...(J)];
+      vector lower[sizeof...(J)];
+      ((upper[J] = zero, lower[J] = zero), ...);
       for (index_t p = 0; p < length; ++p, a += a_stride, b += columns) {
         const vector a0 = simd::load(a);
         const vector a1 = simd::load(a + lanes);
