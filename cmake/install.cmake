@@ -1,13 +1,14 @@
-include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-install(TARGETS basin EXPORT basin-targets)
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/basin)
+install(TARGETS ${basin_targets} EXPORT basin-targets)
 install(DIRECTORY include/basin DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(EXPORT basin-targets NAMESPACE basin:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/basin)
+install(EXPORT basin-targets NAMESPACE basin:: DESTINATION ${package_dir})
 configure_package_config_file(cmake/basin-config.cmake.in basin-config.cmake
-  INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/basin)
+  INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(basin-config-version.cmake
   COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/basin-config.cmake
               ${CMAKE_CURRENT_BINARY_DIR}/basin-config-version.cmake
-        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/basin)
+              cmake/cuda.cmake
+        DESTINATION ${package_dir})

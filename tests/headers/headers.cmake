@@ -1,0 +1,15 @@
+# Every header compiles alone: a unit that includes nothing else.
+file(GLOB_RECURSE headers RELATIVE ${PROJECT_SOURCE_DIR}/include CONFIGURE_DEPENDS
+  ${PROJECT_SOURCE_DIR}/include/basin/*.hpp)
+add_library(basin_headers OBJECT)
+target_link_libraries(basin_headers PRIVATE basin::io)
+basin_warnings(basin_headers)
+foreach(header IN LISTS headers)
+  if(header MATCHES "backend/cuda")
+    continue()  # compiled with Thrust, in device_sequential
+  endif()
+  string(MAKE_C_IDENTIFIER ${header} name)
+  set(unit ${CMAKE_CURRENT_BINARY_DIR}/headers/${name}.cpp)
+  file(CONFIGURE OUTPUT ${unit} CONTENT "#include <${header}>\n#include <${header}>\n")
+  target_sources(basin_headers PRIVATE ${unit})
+endforeach()

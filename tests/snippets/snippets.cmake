@@ -1,0 +1,31 @@
+# Every program in the README, the docs and the headers' comments is compiled and run.
+file(GLOB_RECURSE documents CONFIGURE_DEPENDS
+  ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/docs/*.md
+  ${PROJECT_SOURCE_DIR}/include/basin/*.hpp)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${documents})
+set(snippet_dir ${CMAKE_CURRENT_BINARY_DIR}/snippets)
+file(REMOVE_RECURSE ${snippet_dir})
+file(MAKE_DIRECTORY ${snippet_dir})
+execute_process(
+  COMMAND awk -v out=${snippet_dir} -f ${CMAKE_CURRENT_SOURCE_DIR}/snippets/extract.awk ${documents}
+  OUTPUT_VARIABLE found OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+string(REPLACE "\n" ";" found "${found}")
+foreach(snippet IN LISTS found)
+  if(snippet MATCHES "^FRAGMENT")
+    message(FATAL_ERROR "a documented snippet is not a whole program: ${snippet}")
+  endif()
+  get_filename_component(name ${snippet} NAME_WE)
+  add_executable(snippet_${name} ${snippet})
+  target_link_libraries(snippet_${name} PRIVATE basin::io)
+  basin_warnings(snippet_${name})
+  file(MAKE_DIRECTORY ${snippet_dir}/run)
+  add_test(NAME ${prefix}/snippet/${name} COMMAND snippet_${name} WORKING_DIRECTORY ${snippet_dir}/run)
+endforeach()
+
+# The first program of the README within its compile budget, at -O2.
+list(FILTER found INCLUDE REGEX "README_md_")
+list(GET found 0 readme_program)
+get_target_property(eigen Eigen3::Eigen INTERFACE_INCLUDE_DIRECTORIES)
+add_test(NAME ${prefix}/compile_budget
+  COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/snippets/compile_budget 8 ${CMAKE_CXX_COMPILER} -std=c++20 -O2
+          -I${PROJECT_SOURCE_DIR}/include -I${eigen} -c ${readme_program} -o /dev/null)

@@ -1,0 +1,25 @@
+# The device code under a plain compiler, on each of Thrust's host systems: one system to
+# an executable.
+find_path(BASIN_THRUST_INCLUDE thrust/version.h
+  HINTS ENV CUDA_PATH /usr/local/cuda PATH_SUFFIXES include/cccl include)
+mark_as_advanced(BASIN_THRUST_INCLUDE)
+if(NOT BASIN_THRUST_INCLUDE)
+  message(STATUS "basin: skipped: the device code on Thrust's host systems (no Thrust)")
+  return()
+endif()
+find_package(OpenMP QUIET COMPONENTS CXX)
+
+function(basin_thrust_test name system)
+  basin_test(${name} ${device_sources})
+  target_include_directories(test_${name} SYSTEM PRIVATE ${BASIN_THRUST_INCLUDE})
+  target_compile_definitions(test_${name} PRIVATE
+    THRUST_DEVICE_SYSTEM=THRUST_DEVICE_SYSTEM_${system})
+endfunction()
+
+basin_thrust_test(device_sequential CPP)
+if(OpenMP_CXX_FOUND)
+  basin_thrust_test(device_openmp OMP)
+  target_link_libraries(test_device_openmp PRIVATE OpenMP::OpenMP_CXX)
+else()
+  message(STATUS "basin: skipped: the device code on OpenMP (no OpenMP)")
+endif()
