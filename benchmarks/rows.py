@@ -39,7 +39,7 @@ def main():
     for (name, _), pair in times.items():
         ours, peer = (statistics.median(pair[who]) for who in ("ours", "peer"))
         detail = details[name, _]
-        threads = int(detail.pop("threads", 1))
+        threads = int(detail.pop("workers", 1))
         rows.append({"name": name, "ours_s": ours, "peer_s": peer, "peer": PEERS[name],
                      "ratio": peer / ours, "threads": threads,
                      "detail": {**detail, "repetitions": len(pair["ours"]),

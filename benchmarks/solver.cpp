@@ -39,8 +39,7 @@ void overhead_ours(benchmark::State& state) {
     out = out.array().tanh();
   };
   basin::FixedPointSolver solver{
-      map, basin::picard{},
-      basin::stopping{.residual = 0, .max_iterations = dense_iterations}};
+      map, basin::picard{}, basin::stopping{.residual = 0, .max_iterations = dense_iterations}};
   const basin::cpu<float> cpu(1);
   for (auto _ : state) {
     const auto found = solver.solve(cpu, dense().starts);
@@ -97,9 +96,7 @@ const mixed_problem& mixed() {
   return problem;
 }
 
-basin::stopping mixed_rule() {
-  return {.residual = mixed_tolerance, .max_iterations = 100000};
-}
+basin::stopping mixed_rule() { return {.residual = mixed_tolerance, .max_iterations = 100000}; }
 
 void work_saved_ours(benchmark::State& state) {
   const auto map = [](const auto& Z, auto& out) { mixed()(Z, out); };
@@ -161,7 +158,7 @@ void small_map_ours(benchmark::State& state) {
     benchmark::DoNotOptimize(found.states.data());
   }
   state.counters["N"] = small_n;
-  state.counters["threads"] = static_cast<double>(state.range(0));
+  state.counters["workers"] = static_cast<double>(state.range(0));
   state.counters["evaluations"] = evaluations;
 }
 

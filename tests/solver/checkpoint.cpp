@@ -125,6 +125,28 @@ TEST_CASE("a map that throws in the middle loses nothing", "[solver]") {
       maps::require_same(solver.resume(cpu, e.checkpoint()), solver.solve(cpu, starts));
     }
   }
+  SECTION("one state after others have ended") {
+    std::atomic<bool> failing = true;
+    const auto map = basin::columnwise<2>([&](const auto& z, auto& f) {
+      if (failing && z[1] == 0.5 && z[0] < 1e-3) throw std::runtime_error("late");
+      f[0] = 0.8 * z[0];
+      f[1] = z[1];
+    });
+    Eigen::MatrixXd same = starts;
+    same.row(1).setConstant(0.25);
+    same(1, 310) = 0.5;
+    FixedPointSolver solver{map};
+    for (const int threads : {1, 2}) {
+      failing = true;
+      try {
+        (void)solver.solve(basin::cpu<double>(threads), same);
+        FAIL("no exception");
+      } catch (const failure& e) {
+        failing = false;
+        maps::require_same(solver.resume(cpu, e.checkpoint()), solver.solve(cpu, same));
+      }
+    }
+  }
   SECTION("with a wrong size, late") {
     int calls = 0;
     const auto map = [&](const auto& Z) -> Eigen::MatrixXd {

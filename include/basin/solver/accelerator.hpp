@@ -65,6 +65,10 @@ struct picard {
   }
 };
 
+/// Whether the next state is f(z) itself, so that z and f(z) need only change places.
+template <class A>
+inline constexpr bool takes_the_value = std::same_as<A, picard>;
+
 /// z_{t+1} = z_t + factor (f(z_t) - z_t): the iteration of Krasnosel'skii (1955) and
 /// Mann (1953). For non-expansive f it converges where Picard's may circle.
 struct damped {
@@ -106,7 +110,7 @@ class PointwiseState {
 
   void advance(const Backend& be, typename Backend::matrix& Z, typename Backend::matrix& F,
                index_t n) {
-    if constexpr (std::same_as<Accelerator, picard>) {
+    if constexpr (takes_the_value<Accelerator>) {
       using std::swap;
       swap(Z, F);
     } else {

@@ -4,6 +4,8 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <stop_token>
 
 #include <Eigen/Core>
@@ -14,6 +16,7 @@
 #include <basin/map/concept.hpp>
 #include <basin/solver/accelerator.hpp>
 #include <basin/solver/monitor.hpp>
+#include <basin/solver/result.hpp>
 #include <basin/solver/run_state.hpp>
 
 namespace basin::detail {
@@ -89,25 +92,61 @@ struct is_ended {
   }
 };
 
-/// Makes records and outcomes of columns that begin: one that is not finite ends
-/// before the map sees it.
+/// Lets columns begin: copies their states and makes their records. A column that is not
+/// finite ends before the map sees it.
 template <class Scalar>
 struct begin_columns {
+  const Scalar* starts;
+  Scalar* Z;
+  index_t k;
   column_record<Scalar>* records;
-  std::uint8_t* outcome;  ///< holds whether the column is finite
-  BASIN_HOST_DEVICE void operator()(index_t i) const {
-    records[i] = column_record<Scalar>{};
-    outcome[i] = static_cast<std::uint8_t>(outcome[i] != 0 ? status::running : status::non_finite);
+  std::uint8_t* outcome;
+  BASIN_HOST_DEVICE void operator()(index_t j) const {
+    bool finite = true;
+    for (index_t i = j * k; i < (j + 1) * k; ++i) {
+      Z[i] = starts[i];
+      finite &= is_finite(starts[i]);
+    }
+    records[j] = column_record<Scalar>{};
+    outcome[j] = static_cast<std::uint8_t>(finite ? status::running : status::non_finite);
   }
 };
 
-/// Copies the records of chosen columns beside each other.
+/// What the result holds of a column.
 template <class Scalar>
-struct gather_records {
+struct column_answer {
+  Scalar residual;  ///< squared
+  std::int32_t period;
+  index_t iterations;
+  index_t evaluations;
+};
+
+template <class Scalar>
+[[nodiscard]] BASIN_HOST_DEVICE column_answer<Scalar> answer_of(const column_record<Scalar>& c) {
+  return {c.residual, c.period, c.iterations, c.evaluations};
+}
+
+/// Writes what a column of a run ended with.
+template <class Backend>
+void write_answer(FixedPointResult<Backend>& result, index_t start, status outcome,
+                  const column_answer<typename Backend::scalar>& answer) {
+  const auto at = static_cast<std::size_t>(start);
+  result.status[at] = outcome;
+  result.residual[at] = std::sqrt(answer.residual);
+  result.iterations[at] = answer.iterations;
+  result.evaluations[at] = answer.evaluations;
+  result.period[at] = outcome == status::cycle       ? answer.period
+                      : outcome == status::converged ? 1
+                                                     : 0;
+}
+
+/// Takes the answers of chosen columns out of their records.
+template <class Scalar>
+struct gather_answers {
   const column_record<Scalar>* records;
-  column_record<Scalar>* gathered;
+  column_answer<Scalar>* answers;
   const index_t* which;
-  BASIN_HOST_DEVICE void operator()(index_t i) const { gathered[i] = records[which[i]]; }
+  BASIN_HOST_DEVICE void operator()(index_t i) const { answers[i] = answer_of(records[which[i]]); }
 };
 
 /// Moves what is remembered of columns to other columns.
@@ -204,7 +243,6 @@ class ColumnRun {
   void store(const local& z, const local& f, status outcome) {
     std::copy_n(z.data(), k_, z_stored_);
     std::copy_n(f.data(), k_, f_stored_);
-    run_.records[at_] = record_;
     run_.residuals[at_] = record_.residual;
     run_.outcome[at_] = static_cast<std::uint8_t>(outcome);
   }
@@ -228,9 +266,12 @@ class ColumnRun {
     alignas(state_alignment) local z = z_out;
     alignas(state_alignment) local f = f_out;
     index_t count = 0;
+    bool exchanged = false;  // the state is in f, and its value in z
     Scalar sum = record_.window_sum;
     Scalar last = record_.residual;
+    const Scalar limit_of_residual = record_.limit;
     const auto leave = [&](bool evaluated) {
+      if (exchanged) z.swap(f);
       monitor_.take_plain(record_, count, sum, last);
       record_.pending = evaluated_ = evaluated;
       if constexpr (fixed) {
@@ -238,24 +279,36 @@ class ColumnRun {
         f_out = f;
       }
     };
-    const column_record<Scalar> record = record_;
+    // Evaluates at `state`, and says whether the step was plain.
+    const auto evaluate_plain = [&](local& state, local& value) {
+      apply(state, value);
+      const Scalar residual = state_sum<Scalar>(state, value);
+      if (!monitor_.is_plain(limit_of_residual, residual)) return false;
+      sum += residual;
+      last = residual;
+      ++count;
+      return true;
+    };
+    bool is_plain = true;
     try {
-      for (; count < limit; ++count) {
-        advance(z, f);
-        apply(z, f);
-        const Scalar residual = state_sum<Scalar>(z, f);
-        if (!monitor_.is_plain(record, residual)) {
-          leave(true);
-          return count;
+      while (count < limit) {
+        if constexpr (takes_the_value<Accelerator>) {
+          // The two exchange their roles, and nothing is copied.
+          exchanged = true;
+          is_plain = evaluate_plain(f, z);
+          if (!is_plain || count == limit) break;
+          exchanged = false;
+        } else {
+          advance(z, f);
         }
-        sum += residual;
-        last = residual;
+        is_plain = evaluate_plain(z, f);
+        if (!is_plain) break;
       }
     } catch (...) {
       leave(true);
       throw;
     }
-    leave(false);
+    leave(!is_plain);
     return count;
   }
 
@@ -268,12 +321,13 @@ class ColumnRun {
   Scalar* z_stored_;
   Scalar* f_stored_;
   Scalar* anchor_;
-  column_record<Scalar> record_;
-  bool evaluated_ = false;  ///< f belongs to z, and the monitor has not seen it
+  column_record<Scalar>& record_;  // in place: a copy would wait for the stores to its parts
+  bool evaluated_ = false;         ///< f belongs to z, and the monitor has not seen it
 };
 
-/// Runs every active column by itself for up to `iterations` steps: no barrier, no
-/// batch in memory. For columnwise maps on the CPU with a pointwise accelerator.
+/// Runs every active column by itself for up to `iterations` steps, and writes what it
+/// ended with: no barrier, no batch in memory. For columnwise maps on the CPU with a
+/// pointwise accelerator.
 template <class Scalar, class G, int K, class Accelerator, class Stopping>
 void step_columns(const cpu<Scalar>& be, const Columnwise<G, K>& map,
                   const Accelerator& accelerator, const ColumnMonitor<Scalar, Stopping>& monitor,
@@ -284,6 +338,12 @@ void step_columns(const cpu<Scalar>& be, const Columnwise<G, K>& map,
         if (stop.stop_requested()) return;
         ColumnRun<Scalar, G, K, Accelerator, Stopping>(map, accelerator, monitor, run, j)
             .step(iterations);
+        const auto at = static_cast<std::size_t>(j);
+        if (!is_ended{}(run.outcome[at])) return;
+        const index_t k = run.dimension();
+        std::copy_n(run.Z.data() + j * k, k, run.result.states.data() + run.origin[at] * k);
+        write_answer(run.result, run.origin[at], static_cast<status>(run.outcome[at]),
+                     answer_of(run.records[at]));
       },
       std::max<index_t>(1, 256 / run.dimension()));
 }

@@ -176,13 +176,14 @@ class FixedPointSolver {
   static void begin_starts(const B& be, run_state<B>& run) {
     const index_t first = run.active;
     const index_t count = std::min(run.capacity - first, run.size() - run.begun);
-    copy(be, columns(be, std::as_const(run.result.states), run.begun, count),
-         columns(be, run.Z, first, count));
-    const array_view<std::uint8_t> outcome(raw_address(run.outcome.data()) + first, count);
-    columns_finite(be, columns(be, std::as_const(run.Z), first, count), outcome);
-    for_each_index(be, count,
-                   detail::begin_columns<typename B::scalar>{
-                       raw_address(run.records.data()) + first, outcome.data});
+    const index_t k = run.dimension();
+    for_each_index(
+        be, count,
+        detail::begin_columns<typename B::scalar>{
+            raw_address(run.result.states.data()) + run.begun * k,
+            raw_address(run.Z.data()) + first * k, k, raw_address(run.records.data()) + first,
+            raw_address(run.outcome.data()) + first},
+        std::max<index_t>(1, 4096 / (k + 16)));
     std::iota(run.origin.begin() + first, run.origin.begin() + first + count, run.begun);
     run.active += count;
     run.begun += count;
@@ -225,10 +226,11 @@ class FixedPointSolver {
       if (!options.checkpoint.empty()) latest.save(options.checkpoint);
       std::throw_with_nested(map_failure<B>(message, latest));
     };
+    leaving.collect(be, run, memory, false);  // of a checkpoint that a failure made
     for (;;) {
       if (2 * run.active <= run.capacity && run.begun < run.size()) {
         begin_starts(be, run);
-        leaving.collect(be, run, memory);  // starts that are not finite
+        leaving.collect(be, run, memory, false);  // starts that are not finite
         continue;
       }
       if (run.active == 0) break;
@@ -265,7 +267,7 @@ class FixedPointSolver {
                                     run.begun - run.active};
         (observers(view), ...);
       }
-      leaving.collect(be, run, memory);
+      leaving.collect(be, run, memory, runs_columns<B>);
       const bool goes_on = run.active > 0 || run.begun < run.size();
       if (!options.checkpoint.empty() && goes_on && clock::now() >= next_checkpoint) {
         take_checkpoint(be, run, memory).save(options.checkpoint);
@@ -315,21 +317,27 @@ class FixedPointSolver {
    public:
     compaction(const B& be, const run_state<B>& run)
         : outcome_(static_cast<std::size_t>(run.capacity)),
-          host_records_(static_cast<std::size_t>(run.capacity)),
-          records_(be.template make_buffer<column_record<typename B::scalar>>(run.capacity)),
+          host_answers_(static_cast<std::size_t>(run.capacity)),
+          answers_(
+              be.template make_buffer<detail::column_answer<typename B::scalar>>(run.capacity)),
           ended_(be.template make_buffer<index_t>(run.capacity)),
           origins_(be.template make_buffer<index_t>(run.capacity)) {
       host_ended_.reserve(static_cast<std::size_t>(run.capacity));
       host_origins_.reserve(static_cast<std::size_t>(run.capacity));
     }
 
+    /// @param answered the answers of ended columns stand in the result already
     template <class Memory>
-    void collect(const B& be, run_state<B>& run, Memory& memory) {
+    void collect(const B& be, run_state<B>& run, Memory& memory, bool answered) {
       const index_t n = run.active;
       const index_t ended =
           count_if(be, array_view<const std::uint8_t>(run.outcome).first(n), detail::is_ended{});
       if (ended == 0 || (is_batch_coupled<Map> && ended < n)) return;
-      leave(be, run, memory);
+      if (answered && ended == n) {
+        run.active = 0;
+        return;
+      }
+      leave(be, run, memory, answered);
     }
     template <class Memory>
     void collect_all(const B& be, run_state<B>& run, Memory& memory, status as) {
@@ -337,13 +345,12 @@ class FixedPointSolver {
       std::fill_n(outcome_.begin(), n, static_cast<std::uint8_t>(as));
       upload_array(be, array_view<const std::uint8_t>(outcome_).first(n),
                    array_view<std::uint8_t>(run.outcome).first(n));
-      leave(be, run, memory);
+      leave(be, run, memory, false);
     }
 
    private:
     template <class Memory>
-    void leave(const B& be, run_state<B>& run, Memory& memory) {
-      using scalar = typename B::scalar;
+    void leave(const B& be, run_state<B>& run, Memory& memory, bool answered) {
       const index_t n = run.active;
       download_array(be, array_view<const std::uint8_t>(run.outcome).first(n),
                      array_view<std::uint8_t>(outcome_).first(n));
@@ -355,34 +362,31 @@ class FixedPointSolver {
         host_origins_.push_back(run.origin[static_cast<std::size_t>(j)]);
       }
       const auto ended = static_cast<index_t>(host_ended_.size());
+      if (!answered) write_answers(be, run, ended);
+      fill_holes(be, run, memory, n - ended);
+      run.active = n - ended;
+    }
+
+    void write_answers(const B& be, run_state<B>& run, index_t ended) {
+      using scalar = typename B::scalar;
       put(be, host_ended_, ended_);
       put(be, host_origins_, origins_);
-      move_columns(be, columns(be, std::as_const(run.Z), 0, n),
+      move_columns(be, columns(be, std::as_const(run.Z), 0, run.active),
                    array_view<const index_t>(ended_).first(ended),
                    array_view<const index_t>(origins_).first(ended),
                    columns(be, run.result.states, 0, run.size()));
       for_each_index(
           be, ended,
-          detail::gather_records<scalar>{raw_address(run.records.data()),
-                                         raw_address(records_.data()), raw_address(ended_.data())});
-      download_array(be, array_view<const column_record<scalar>>(records_).first(ended),
-                     array_view<column_record<scalar>>(host_records_).first(ended));
-      FixedPointResult<B>& result = run.result;
+          detail::gather_answers<scalar>{raw_address(run.records.data()),
+                                         raw_address(answers_.data()), raw_address(ended_.data())});
+      download_array(be, array_view<const detail::column_answer<scalar>>(answers_).first(ended),
+                     array_view<detail::column_answer<scalar>>(host_answers_).first(ended));
       for (std::size_t i = 0; i < host_ended_.size(); ++i) {
-        const auto outcome =
-            static_cast<status>(outcome_[static_cast<std::size_t>(host_ended_[i])]);
-        const column_record<scalar>& record = host_records_[i];
-        const auto start = static_cast<std::size_t>(host_origins_[i]);
-        result.status[start] = outcome;
-        result.residual[start] = std::sqrt(record.residual);
-        result.iterations[start] = record.iterations;
-        result.evaluations[start] = record.evaluations;
-        result.period[start] = outcome == status::cycle       ? record.period
-                               : outcome == status::converged ? 1
-                                                              : 0;
+        detail::write_answer(
+            run.result, host_origins_[i],
+            static_cast<status>(outcome_[static_cast<std::size_t>(host_ended_[i])]),
+            host_answers_[i]);
       }
-      fill_holes(be, run, memory, n - ended);
-      run.active = n - ended;
     }
 
     /// Columns behind `left` that are still active move into the holes before it.
@@ -428,8 +432,8 @@ class FixedPointSolver {
     }
 
     std::vector<std::uint8_t> outcome_;
-    std::vector<column_record<typename B::scalar>> host_records_;
-    typename B::template buffer<column_record<typename B::scalar>> records_;
+    std::vector<detail::column_answer<typename B::scalar>> host_answers_;
+    typename B::template buffer<detail::column_answer<typename B::scalar>> answers_;
     std::vector<index_t> host_ended_, host_origins_;
     typename B::template buffer<index_t> ended_, origins_;
   };

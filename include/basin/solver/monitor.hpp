@@ -97,13 +97,14 @@ class ColumnMonitor {
     return std::min({rule_.window - 1 - c.position, rule_.max_iterations - 1 - c.iterations,
                      rule_.max_evaluations - 1 - c.evaluations});
   }
-  /// Whether step() would do no more with a residual than count and sum it. The bits
+  /// Whether step() would do no more with a residual than count and sum it, where the
+  /// record's limit is `limit`. The bits
   /// of numbers that are not negative are ordered as the numbers, NaN above all, so
   /// one comparison of integers tells it.
-  [[nodiscard]] bool is_plain(const column_record<Scalar>& c, Scalar residual) const {
+  [[nodiscard]] bool is_plain(Scalar limit, Scalar residual) const {
     using bits = std::conditional_t<sizeof(Scalar) == 4, std::uint32_t, std::uint64_t>;
     const bits low = std::bit_cast<bits>(threshold_);
-    const bits high = std::bit_cast<bits>(c.limit);
+    const bits high = std::bit_cast<bits>(limit);
     return std::bit_cast<bits>(residual) - low - 1 < high - low;
   }
   /// Counts `count` steps of plain residuals; `sum` is the window's with them.
