@@ -85,7 +85,9 @@ TEMPLATE_TEST_CASE("no allocation inside a run", "[allocation]", float, double) 
   for (const index_t k : {2, 128, 512}) {
     SECTION("in-place batch map, k = " + std::to_string(k)) {
       none_inside<TestType>(
-          [](const auto& Z, auto& out) { out = (TestType(0.5) * Z.array()).tanh() + TestType(0.1); },
+          [](const auto& Z, auto& out) {
+            out = (TestType(0.5) * Z.array()).tanh() + TestType(0.1);
+          },
           k);
     }
     SECTION("columnwise map, k = " + std::to_string(k)) {

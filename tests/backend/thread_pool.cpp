@@ -23,7 +23,8 @@ TEST_CASE("every task runs once", "[backend][threads]") {
   }
 }
 
-TEST_CASE("an exception of a task reaches the caller, and the pool lives on", "[backend][threads]") {
+TEST_CASE("an exception of a task reaches the caller, and the pool lives on",
+          "[backend][threads]") {
   thread_pool pool(3);
   for (int round = 0; round < 50; ++round) {
     std::atomic<int> begun = 0;

@@ -16,8 +16,8 @@ TEST_CASE("an element is its word, whatever was drawn before", "[core]") {
   const auto block = basin::philox4x32_10({1, 11, 0, 9}, {0x89abcdefu, 0x01234567u});
   CHECK(stream.word(6, 11) == block[2]);
   // Columns beyond 2^32 are other columns.
-  CHECK(stream.word(0, index_t{1} << 32) == basin::philox4x32_10({0, 0, 1, 9}, {0x89abcdefu,
-                                                                              0x01234567u})[0]);
+  CHECK(stream.word(0, index_t{1} << 32) ==
+        basin::philox4x32_10({0, 0, 1, 9}, {0x89abcdefu, 0x01234567u})[0]);
 }
 
 TEST_CASE("uniform numbers stay inside the open interval", "[core]") {

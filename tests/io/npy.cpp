@@ -79,7 +79,8 @@ TEST_CASE("bad npy files are refused, by offset and reason", "[io]") {
   with_header(good);
   const std::vector<char> whole = bytes_of(path);
   for (std::size_t length = 0; length < whole.size(); ++length) {
-    write_bytes(path, std::string(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length)));
+    write_bytes(path,
+                std::string(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(length)));
     CHECK_THROWS_AS(basin::read_npy<double>(path), basin::file_error);
   }
   write_bytes(path, "PK\x03\x04 and something else");

@@ -183,8 +183,7 @@ TEST_CASE("products of derivatives say which sizes do not agree", "[map]") {
   auto f = basin::affine(W, b);
   MatrixXd out(4, 33);
   CHECK_THROWS_AS(jvp(be, f, Z, MatrixXd::Zero(7, 32), out), basin::size_error);
-  CHECK_THROWS_AS(jvp(be, f, MatrixXd::Zero(6, 33), MatrixXd::Zero(6, 33), out),
-                  basin::size_error);
+  CHECK_THROWS_AS(jvp(be, f, MatrixXd::Zero(6, 33), MatrixXd::Zero(6, 33), out), basin::size_error);
   MatrixXd back(7, 32);
   CHECK_THROWS_AS(vjp(be, f, Z, out, back), basin::size_error);
 }

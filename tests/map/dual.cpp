@@ -24,8 +24,8 @@ void check(const F& f, double x) {
 }  // namespace
 
 TEST_CASE("functions of duals carry exact derivatives", "[map]") {
-  using std::abs, std::atan, std::cos, std::cosh, std::exp, std::log, std::pow, std::sin,
-      std::sinh, std::sqrt, std::tan, std::tanh;
+  using std::abs, std::atan, std::cos, std::cosh, std::exp, std::log, std::pow, std::sin, std::sinh,
+      std::sqrt, std::tan, std::tanh;
   for (const double x : {0.3, 0.9, 1.7}) {
     check([](auto v) { return v * v * v - 2 / v + (1 - v) / (v + 3); }, x);
     check([](auto v) { return sqrt(v) + exp(-v) + log(v); }, x);
@@ -33,7 +33,16 @@ TEST_CASE("functions of duals carry exact derivatives", "[map]") {
     check([](auto v) { return atan(v) + tanh(v) + sinh(v) - cosh(v / 3); }, x);
     check([](auto v) { return abs(-v) + pow(v, 3) + pow(v, 0.5); }, x);
     check([](auto v) { return pow(v, v); }, x);
-    check([](auto v) { auto w = v; w += 2; w *= v; w -= 1; w /= v; return +w; }, x);
+    check(
+        [](auto v) {
+          auto w = v;
+          w += 2;
+          w *= v;
+          w -= 1;
+          w /= v;
+          return +w;
+        },
+        x);
   }
   CHECK(max(dual(1, 5), dual(2, 7)).derivative == 7);
   CHECK(min(dual(1, 5), dual(2, 7)).derivative == 5);

@@ -2,8 +2,8 @@
 #include <array>
 
 #include <basin/map/columnwise.hpp>
-#include <basin/map/concept.hpp>
 #include <basin/map/compose.hpp>
+#include <basin/map/concept.hpp>
 #include <basin/map/function_map.hpp>
 
 #include "../solver/maps.hpp"
@@ -68,8 +68,8 @@ TEST_CASE("callables of one state", "[map]") {
   doubles(basin::columnwise<3>([](const auto& z, auto& out) { out = 2 * z; }));
   doubles(basin::columnwise<3>([](const auto& z) { return Eigen::Vector3d(2 * z); }));
   doubles(basin::columnwise<3>([](const Eigen::Vector3d& z) -> Eigen::Vector3d { return 2 * z; }));
-  doubles(basin::columnwise(
-      3, [](const auto& z) { return std::array{2 * z[0], 2 * z[1], 2 * z[2]}; }));
+  doubles(
+      basin::columnwise(3, [](const auto& z) { return std::array{2 * z[0], 2 * z[1], 2 * z[2]}; }));
   auto scalar = basin::columnwise<1>(twice);
   MatrixXd out(1, 40);
   evaluate(be, scalar, Z.topRows(1), out);

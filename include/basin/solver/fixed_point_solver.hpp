@@ -156,7 +156,7 @@ class FixedPointSolver {
   /// Steps of a column between two looks at the other columns, and columns active at
   /// once, where columns run by themselves: their arrays stay in cache.
   static constexpr index_t steps_by_themselves = 4096;
-  static constexpr index_t columns_by_themselves = 4096;
+  static constexpr index_t columns_by_themselves = 16384;
 
   [[nodiscard]] std::uint64_t fingerprint() const {
     detail::checksum sum;
