@@ -1,4 +1,5 @@
 // expect: has_jvp
+#include <basin/backend/cpu.hpp>
 #include <basin/map/derivative.hpp>
 #include <basin/map/function_map.hpp>
 

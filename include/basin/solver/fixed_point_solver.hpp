@@ -39,6 +39,7 @@ namespace basin {
 ///
 /// @code
 /// #include <iostream>
+/// #include <basin/map/function_map.hpp>
 /// #include <basin/solver/fixed_point_solver.hpp>
 ///
 /// int main() {
@@ -56,13 +57,17 @@ namespace basin {
 ///
 /// One solver serves one thread at a time; it keeps no state between runs but what
 /// the map keeps.
-template <class Map, class Accelerator = picard, stopping_rule Stopping = stopping>
+template <class Map, class Accelerator = picard, class Stopping = stopping>
 class FixedPointSolver {
+  // Tested through constants, so that an error is short and says which concept failed.
+  static constexpr bool rules = stopping_rule<Stopping>;
+  static_assert(rules, "basin::stopping_rule fails: the rule must derive from basin::stopping");
+
  public:
   /// @throws argument_error if a setting is outside its range
   explicit FixedPointSolver(Map map, Accelerator accelerator = {}, Stopping rule = {})
       : map_(std::move(map)), accelerator_(std::move(accelerator)), rule_(std::move(rule)) {
-    rule_.check();
+    if constexpr (rules) rule_.check();
     if constexpr (requires { accelerator_.check(); }) accelerator_.check();
   }
 
@@ -77,22 +82,20 @@ class FixedPointSolver {
   ///   another shape at once; map_failure if the map throws later, with all work so far
   ///   inside and in the checkpoint's file, where there is one
   template <basin::backend B, class... Observers>
-    requires latent_map<Map, B> && accelerator<Accelerator, B>
   [[nodiscard]] FixedPointResult<B> solve(const B& be, const typename B::const_view& starts,
                                           const run_options& options, Observers&&... observers) {
-    if (starts.rows() < 1) throw size_error("solve: the starts have 0 rows, at least 1 is needed");
-    require_dimension("solve", map_, static_cast<index_t>(starts.rows()));
-    const auto n = static_cast<index_t>(starts.cols());
-    const bool by_themselves = runs_columns<B> && (... && observes_now_and_then(observers));
-    run_state<B> run(be, static_cast<index_t>(starts.rows()), n,
-                     by_themselves ? columns_by_themselves : n);
-    copy(be, starts, columns(be, run.result.states, 0, n));
-    accelerator_state<B> memory(accelerator_, be, run.dimension(), run.capacity);
-    return iterate(be, run, memory, options, observers...);
+    constexpr bool maps = latent_map<Map, B>;
+    static_assert(maps, "basin::latent_map fails: the map has no form of map/concept.hpp");
+    constexpr bool accelerates = accelerator<Accelerator, B>;
+    static_assert(accelerates, "basin::accelerator fails: see solver/accelerator.hpp");
+    if constexpr (maps && accelerates) {
+      return run_from(be, starts, options, observers...);
+    } else {
+      return {};
+    }
   }
   /// @copydoc solve
   template <basin::backend B>
-    requires latent_map<Map, B> && accelerator<Accelerator, B>
   [[nodiscard]] FixedPointResult<B> solve(const B& be, const typename B::const_view& starts) {
     return solve(be, starts, run_options{});
   }
@@ -206,6 +209,20 @@ class FixedPointSolver {
     header.pending = run.pending ? 1 : 0;
     header.fingerprint = fingerprint();
     return {header, std::move(arrays.bytes_), std::move(remembered.bytes_)};
+  }
+
+  template <class B, class... Observers>
+  FixedPointResult<B> run_from(const B& be, const typename B::const_view& starts,
+                               const run_options& options, Observers&... observers) {
+    if (starts.rows() < 1) throw size_error("solve: the starts have 0 rows, at least 1 is needed");
+    require_dimension("solve", map_, static_cast<index_t>(starts.rows()));
+    const auto n = static_cast<index_t>(starts.cols());
+    const bool by_themselves = runs_columns<B> && (... && observes_now_and_then(observers));
+    run_state<B> run(be, static_cast<index_t>(starts.rows()), n,
+                     by_themselves ? columns_by_themselves : n);
+    copy(be, starts, columns(be, run.result.states, 0, n));
+    accelerator_state<B> memory(accelerator_, be, run.dimension(), run.capacity);
+    return iterate(be, run, memory, options, observers...);
   }
 
   template <class B, class Memory, class... Observers>
