@@ -84,26 +84,41 @@ template <std::floating_point Scalar, class T, class F>
   return static_cast<index_t>(std::count_if(x.data, x.data + x.size, f));
 }
 
+namespace detail {
+/// Y = X, in parallel where there is much of it: also the pages of new memory are then
+/// made by several threads.
+template <std::floating_point Scalar>
+void copy_columns(const cpu<Scalar>& be, const typename cpu<Scalar>::const_view& X,
+                  typename cpu<Scalar>::view& Y) {
+  const index_t grain = (index_t{1} << 16) / std::max<index_t>(1, X.rows()) + 1;
+  be.pool().run((X.cols() + grain - 1) / grain, [&](index_t task) {
+    const index_t first = task * grain;
+    const index_t count = std::min(grain, X.cols() - first);
+    Y.middleCols(first, count) = X.middleCols(first, count);
+  });
+}
+}  // namespace detail
+
 /// Y = X, from host memory to the backend's. Here a copy in the same memory.
 template <std::floating_point Scalar>
-void upload(const cpu<Scalar>&, const typename cpu<Scalar>::const_view& X,
+void upload(const cpu<Scalar>& be, const typename cpu<Scalar>::const_view& X,
             typename cpu<Scalar>::view Y) {
   require_same_shape("upload", X, Y);
-  Y = X;
+  detail::copy_columns(be, X, Y);
 }
 /// Y = X, from the backend's memory to host memory. Here a copy in the same memory.
 template <std::floating_point Scalar>
-void download(const cpu<Scalar>&, const typename cpu<Scalar>::const_view& X,
+void download(const cpu<Scalar>& be, const typename cpu<Scalar>::const_view& X,
               typename cpu<Scalar>::view Y) {
   require_same_shape("download", X, Y);
-  Y = X;
+  detail::copy_columns(be, X, Y);
 }
 /// Y = X within the backend's memory.
 template <std::floating_point Scalar>
-void copy(const cpu<Scalar>&, const typename cpu<Scalar>::const_view& X,
+void copy(const cpu<Scalar>& be, const typename cpu<Scalar>::const_view& X,
           typename cpu<Scalar>::view Y) {
   require_same_shape("copy", X, Y);
-  Y = X;
+  detail::copy_columns(be, X, Y);
 }
 /// y = x, arrays from host memory to the backend's.
 /// @throws size_error unless the sizes agree

@@ -75,7 +75,7 @@ class thread_pool {
   }
 
  private:
-  static constexpr int spin_limit = 2000;
+  static constexpr int spin_limit = 20000;  // some 20 µs: less than it costs to wake a thread
 
   void take_tasks() {
     const thread_pool* before = std::exchange(inside_, this);
