@@ -57,6 +57,32 @@ TEST_CASE("every second state of a trajectory of a batch map", "[solver]") {
   }
 }
 
+TEST_CASE("norms are summed up while a run goes on", "[solver]") {
+  Eigen::MatrixXd starts(1, 4);
+  starts << 1, 2, 4, 8;
+  std::vector<basin::residual_summary<double>> seen;
+  auto observer = basin::norm_observer<double>([&](const auto& norms) { seen.push_back(norms); });
+  FixedPointSolver solver{maps::linear(0.5), basin::picard{}, basin::stopping{.residual = 0.3}};
+  (void)solver.solve(basin::cpu<double>(2), starts, run_options{}, observer);
+  REQUIRE(seen.size() == 5);
+  CHECK(seen[0].active == 4);
+  CHECK(seen[0].least == 0.5);
+  CHECK(seen[0].median == 2);
+  CHECK(seen[0].greatest == 4);
+  CHECK(seen[2].active == 3);  // the first has left
+  CHECK(seen[4].active == 1);
+  CHECK(seen[4].greatest == 0.25);
+  // A column that is not finite shows as NaN and spoils neither least nor median.
+  seen.clear();
+  const auto logarithm = basin::columnwise<1>([](double z) { return std::log(z); });
+  FixedPointSolver other{logarithm, basin::picard{}, basin::stopping{.max_iterations = 2}};
+  starts << -1, 2, 4, 8;
+  (void)other.solve(basin::cpu<double>(2), starts, run_options{}, observer);
+  CHECK(seen[0].least == Approx(2 - std::log(2.0)));
+  CHECK(std::isnan(seen[0].greatest));
+  CHECK_THROWS_AS(basin::norm_observer<double>([](const auto&) {}, 0), basin::argument_error);
+}
+
 TEST_CASE("cancelled columns keep their latest state and residual", "[solver]") {
   std::stop_source source;
   FixedPointSolver solver{maps::linear(0.999)};

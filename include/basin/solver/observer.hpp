@@ -20,6 +20,7 @@
 
 #include <basin/backend/array_view.hpp>
 #include <basin/core/error.hpp>
+#include <basin/core/finite.hpp>
 #include <basin/core/status.hpp>
 
 namespace basin {
@@ -93,6 +94,53 @@ template <std::floating_point Scalar, class Sink>
 [[nodiscard]] TrajectoryObserver<Scalar, std::decay_t<Sink>> trajectory_observer(
     std::vector<index_t> starts, Sink&& sink, index_t every = 1) {
   return {std::move(starts), std::forward<Sink>(sink), every};
+}
+
+/// The residual norms ‖f(z) - z‖₂ of the columns that are active at one moment.
+template <class Scalar>
+struct residual_summary {
+  index_t iteration = 0;
+  index_t active = 0;  ///< columns, those included that end at this moment
+  Scalar least = 0;
+  Scalar median = 0;    ///< the upper one of an even number
+  Scalar greatest = 0;  ///< NaN where a column is not finite
+};
+
+/// Hands a summary of the residual norms to a sink, as a run goes on.
+/// @tparam Sink called as sink(residual_summary<Scalar>)
+template <std::floating_point Scalar, class Sink>
+class NormObserver {
+ public:
+  NormObserver(Sink sink, index_t every) : sink_(std::move(sink)), every_(every) {
+    require(every >= 1, "norm_observer", "every must be at least 1");
+  }
+
+  template <class Backend>
+    requires std::same_as<typename Backend::scalar, Scalar>
+  void operator()(const IterationView<Backend>& at) {
+    if (at.iteration % every_ != 0 || at.origin.size == 0) return;
+    norms_.resize(static_cast<std::size_t>(at.origin.size));
+    download_array(at.backend, at.squared_residuals, array_view<Scalar>(norms_));
+    // Columns that are not finite stand last: NaN has no order.
+    const auto finite =
+        std::partition(norms_.begin(), norms_.end(), [](Scalar r) { return !is_nan(r); });
+    std::sort(norms_.begin(), finite);
+    sink_(residual_summary<Scalar>{at.iteration, at.origin.size, std::sqrt(norms_.front()),
+                                   std::sqrt(norms_[norms_.size() / 2]), std::sqrt(norms_.back())});
+  }
+
+ private:
+  Sink sink_;
+  index_t every_;
+  std::vector<Scalar> norms_;
+};
+
+/// An observer of the residual norms, see NormObserver.
+/// @param every iterations between two summaries, at least 1
+template <std::floating_point Scalar, class Sink>
+[[nodiscard]] NormObserver<Scalar, std::decay_t<Sink>> norm_observer(Sink&& sink,
+                                                                     index_t every = 1) {
+  return {std::forward<Sink>(sink), every};
 }
 
 }  // namespace basin
