@@ -147,6 +147,22 @@ TEST_CASE("a map that throws in the middle loses nothing", "[solver]") {
       }
     }
   }
+  SECTION("one state, with an error of the library's own") {
+    std::atomic<bool> failing = true;
+    const auto map = basin::columnwise(2, [&](const auto& z) -> Eigen::VectorXd {
+      if (failing && std::abs(z[0] - z[1]) < 1e-4) return Eigen::VectorXd::Zero(3);
+      return 0.8 * z;
+    });
+    FixedPointSolver solver{map};
+    try {
+      (void)solver.solve(cpu, starts);
+      FAIL("no exception");
+    } catch (const failure& e) {
+      CHECK(std::string(e.what()).find("is 3, expected 2") != std::string::npos);
+      failing = false;
+      maps::require_same(solver.resume(cpu, e.checkpoint()), solver.solve(cpu, starts));
+    }
+  }
   SECTION("with a wrong size, late") {
     int calls = 0;
     const auto map = [&](const auto& Z) -> Eigen::MatrixXd {

@@ -2,6 +2,7 @@
 /// Fixed points of a map from many starts at once.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <exception>
@@ -265,7 +266,7 @@ class FixedPointSolver {
           step_batch(be, run, memory, monitor);
         }
       } catch (const error& misuse) {
-        if (iteration == 0) throw;  // found at once: there is nothing to lose
+        if (iteration == 0 && nothing_evaluated(run)) throw;  // there is nothing to lose
         fail(misuse.what());
       } catch (const std::exception& failure) {
         fail(std::string("the map threw: ") + failure.what());
@@ -303,6 +304,18 @@ class FixedPointSolver {
     }
     result.work.saved = slowest * run.size() - result.work.evaluations;
     return std::move(result);
+  }
+
+  /// Whether no column has been evaluated yet. Columns that run by themselves may have been,
+  /// within what counts as one iteration here.
+  template <class B>
+  [[nodiscard]] static bool nothing_evaluated(const run_state<B>& run) {
+    if constexpr (runs_columns<B>) {
+      return std::all_of(run.records.begin(), run.records.begin() + run.active,
+                         [](const auto& record) { return record.evaluations == 0; });
+    } else {
+      return true;
+    }
   }
 
   /// One iteration of the whole batch: next states, evaluation, residuals, statuses.
