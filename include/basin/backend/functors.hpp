@@ -4,7 +4,9 @@
 /// an Eigen array, where Eigen has a vectorised one.
 ///
 /// A user's own functor needs the scalar form alone. It must be trivially
-/// copyable, and marked by BASIN_HOST_DEVICE to run on a device.
+/// copyable, and marked by BASIN_HOST_DEVICE to run on a device. As an activation of a
+/// network it also needs derivative and second_derivative; where those are functions of
+/// the value alone, `by_value` says so, and a network need not keep x.
 #pragma once
 
 #include <cmath>
@@ -24,10 +26,17 @@ struct tanh_function {
   auto packet(const Packet& x) const {
     return x.tanh();
   }
+  /// Whether the derivatives are functions of the value y alone.
+  static constexpr bool by_value = true;
   /// The derivative at x, where y is the value there.
   template <class T>
   BASIN_HOST_DEVICE T derivative(const T&, const T& y) const {
     return T(1) - y * y;
+  }
+  /// The second derivative at x, where y is the value there.
+  template <class T>
+  BASIN_HOST_DEVICE T second_derivative(const T&, const T& y) const {
+    return T(-2) * y * (T(1) - y * y);
   }
 };
 
@@ -42,9 +51,15 @@ struct exp_function {
   auto packet(const Packet& x) const {
     return x.exp();
   }
+  static constexpr bool by_value = true;
   /// @copydoc tanh_function::derivative
   template <class T>
   BASIN_HOST_DEVICE T derivative(const T&, const T& y) const {
+    return y;
+  }
+  /// @copydoc tanh_function::second_derivative
+  template <class T>
+  BASIN_HOST_DEVICE T second_derivative(const T&, const T& y) const {
     return y;
   }
 };
@@ -55,24 +70,36 @@ struct relu_function {
   BASIN_HOST_DEVICE T operator()(const T& x) const {
     return x < T(0) ? T(0) : x;
   }
+  static constexpr bool by_value = true;
   /// @copydoc tanh_function::derivative
   template <class T>
-  BASIN_HOST_DEVICE T derivative(const T& x, const T&) const {
-    return x > T(0) ? T(1) : T(0);
+  BASIN_HOST_DEVICE T derivative(const T&, const T& y) const {
+    return y > T(0) ? T(1) : T(0);
+  }
+  /// @copydoc tanh_function::second_derivative
+  template <class T>
+  BASIN_HOST_DEVICE T second_derivative(const T&, const T&) const {
+    return T(0);
   }
 };
 
-/// x where x > 0, slope x elsewhere.
+/// x where x > 0, slope x elsewhere, slope >= 0.
 struct leaky_relu_function {
   double slope = 0.01;
+  static constexpr bool by_value = true;
   template <class T>
   BASIN_HOST_DEVICE T operator()(const T& x) const {
     return x < T(0) ? T(slope) * x : x;
   }
   /// @copydoc tanh_function::derivative
   template <class T>
-  BASIN_HOST_DEVICE T derivative(const T& x, const T&) const {
-    return x > T(0) ? T(1) : T(slope);
+  BASIN_HOST_DEVICE T derivative(const T&, const T& y) const {
+    return y > T(0) ? T(1) : T(slope);
+  }
+  /// @copydoc tanh_function::second_derivative
+  template <class T>
+  BASIN_HOST_DEVICE T second_derivative(const T&, const T&) const {
+    return T(0);
   }
 };
 
@@ -91,6 +118,159 @@ struct sigmoid_function {
   template <class T>
   BASIN_HOST_DEVICE T derivative(const T&, const T& y) const {
     return y * (T(1) - y);
+  }
+  static constexpr bool by_value = true;
+  /// @copydoc tanh_function::second_derivative
+  template <class T>
+  BASIN_HOST_DEVICE T second_derivative(const T&, const T& y) const {
+    return y * (T(1) - y) * (T(1) - T(2) * y);
+  }
+};
+
+/// x.
+struct identity_function {
+  static constexpr bool by_value = true;
+  template <class T>
+  BASIN_HOST_DEVICE T operator()(const T& x) const {
+    return x;
+  }
+  /// @copydoc tanh_function::derivative
+  template <class T>
+  BASIN_HOST_DEVICE T derivative(const T&, const T&) const {
+    return T(1);
+  }
+  /// @copydoc tanh_function::second_derivative
+  template <class T>
+  BASIN_HOST_DEVICE T second_derivative(const T&, const T&) const {
+    return T(0);
+  }
+};
+
+/// x where x > 0, alpha (exp(x) - 1) elsewhere (Clevert, Unterthiner, Hochreiter 2016).
+struct elu_function {
+  double alpha = 1;
+  template <class T>
+  BASIN_HOST_DEVICE T operator()(const T& x) const {
+    using std::expm1;
+    return x > T(0) ? x : T(alpha) * T(expm1(x));
+  }
+  /// @copydoc tanh_function::derivative
+  template <class T>
+  BASIN_HOST_DEVICE T derivative(const T& x, const T& y) const {
+    return x > T(0) ? T(1) : y + T(alpha);
+  }
+  /// @copydoc tanh_function::second_derivative
+  template <class T>
+  BASIN_HOST_DEVICE T second_derivative(const T& x, const T& y) const {
+    return x > T(0) ? T(0) : y + T(alpha);
+  }
+};
+
+/// x times the logistic function of x (also called swish).
+struct silu_function {
+  template <class T>
+  BASIN_HOST_DEVICE T operator()(const T& x) const {
+    return x * sigmoid_function{}(x);
+  }
+  template <class Packet>
+  auto packet(const Packet& x) const {
+    return x * ((-x).exp() + typename Packet::Scalar(1)).inverse();
+  }
+  /// @copydoc tanh_function::derivative
+  template <class T>
+  BASIN_HOST_DEVICE T derivative(const T& x, const T&) const {
+    const T s = sigmoid_function{}(x);
+    return s * (T(1) + x * (T(1) - s));
+  }
+  /// @copydoc tanh_function::second_derivative
+  template <class T>
+  BASIN_HOST_DEVICE T second_derivative(const T& x, const T&) const {
+    const T s = sigmoid_function{}(x);
+    return s * (T(1) - s) * (T(2) + x * (T(1) - T(2) * s));
+  }
+};
+
+/// x Φ(x), with the normal distribution function Φ (Hendrycks and Gimpel 2016).
+struct gelu_function {
+  template <class T>
+  BASIN_HOST_DEVICE T operator()(const T& x) const {
+    using std::erfc;
+    return T(0.5) * x * T(erfc(x * T(-0.70710678118654752440)));
+  }
+  /// @copydoc tanh_function::derivative
+  template <class T>
+  BASIN_HOST_DEVICE T derivative(const T& x, const T&) const {
+    using std::erfc;
+    return T(0.5) * T(erfc(x * T(-0.70710678118654752440))) + x * density(x);
+  }
+  /// @copydoc tanh_function::second_derivative
+  template <class T>
+  BASIN_HOST_DEVICE T second_derivative(const T& x, const T&) const {
+    return density(x) * (T(2) - x * x);
+  }
+
+ private:
+  template <class T>
+  BASIN_HOST_DEVICE static T density(const T& x) {
+    using std::exp;
+    return T(0.39894228040143267794) * T(exp(T(-0.5) * x * x));
+  }
+};
+
+/// The approximation of x Φ(x) by tanh: x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2.
+struct gelu_tanh_function {
+  template <class T>
+  BASIN_HOST_DEVICE T operator()(const T& x) const {
+    return T(0.5) * x * (T(1) + tanh_of(x));
+  }
+  /// @copydoc tanh_function::derivative
+  template <class T>
+  BASIN_HOST_DEVICE T derivative(const T& x, const T&) const {
+    const T t = tanh_of(x);
+    return T(0.5) * (T(1) + t) + T(0.5) * x * (T(1) - t * t) * slope(x);
+  }
+  /// @copydoc tanh_function::second_derivative
+  template <class T>
+  BASIN_HOST_DEVICE T second_derivative(const T& x, const T&) const {
+    const T t = tanh_of(x);
+    const T first = slope(x);
+    const T second = T(6 * cubic * factor) * x;
+    return (T(1) - t * t) * (first + T(0.5) * x * (second - T(2) * t * first * first));
+  }
+
+ private:
+  static constexpr double factor = 0.79788456080286535588;
+  static constexpr double cubic = 0.044715;
+  template <class T>
+  BASIN_HOST_DEVICE static T tanh_of(const T& x) {
+    using std::tanh;
+    return T(tanh(T(factor) * (x + T(cubic) * x * x * x)));
+  }
+  /// The derivative of the argument of tanh.
+  template <class T>
+  BASIN_HOST_DEVICE static T slope(const T& x) {
+    return T(factor) * (T(1) + T(3 * cubic) * x * x);
+  }
+};
+
+/// log(1 + exp(x)), and x itself beyond 20 as in PyTorch.
+struct softplus_function {
+  template <class T>
+  BASIN_HOST_DEVICE T operator()(const T& x) const {
+    using std::exp;
+    using std::log1p;
+    return x > T(20) ? x : T(log1p(exp(x)));
+  }
+  /// @copydoc tanh_function::derivative
+  template <class T>
+  BASIN_HOST_DEVICE T derivative(const T& x, const T&) const {
+    return x > T(20) ? T(1) : sigmoid_function{}(x);
+  }
+  /// @copydoc tanh_function::second_derivative
+  template <class T>
+  BASIN_HOST_DEVICE T second_derivative(const T& x, const T&) const {
+    const T s = sigmoid_function{}(x);
+    return x > T(20) ? T(0) : s * (T(1) - s);
   }
 };
 
