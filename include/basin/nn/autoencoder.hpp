@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <basin/nn/first_rows.hpp>
 #include <basin/nn/layer_map.hpp>
 #include <basin/nn/network.hpp>
 
@@ -17,6 +19,10 @@ namespace basin {
 /// With tied weights the decoder's weights are the encoder's in reverse order: a dense
 /// layer has the transposed matrix, a transposed convolution the convolution's tensor,
 /// which is the same memory in PyTorch's order. Biases are not tied.
+///
+/// Where the encoder gives 2 k numbers for the k that the decoder takes, the model is
+/// variational: the first k are the means of the code, which the maps take, the others the
+/// logarithms of its variances, which training alone needs.
 template <class Scalar>
 class Autoencoder {
  public:
@@ -30,8 +36,10 @@ class Autoencoder {
       : encoder_(std::move(encoder)), decoder_(std::move(decoder)), tied_(tied) {
     require(encoder_.depth() > 0 && decoder_.depth() > 0, "autoencoder",
             "the encoder and the decoder must have at least one layer each");
-    require_size("autoencoder", "size of what the decoder takes", decoder_.input_shape().size(),
-                 encoder_.output_shape().size());
+    if (!variational()) {
+      require_size("autoencoder", "size of what the decoder takes", decoder_.input_shape().size(),
+                   encoder_.output_shape().size());
+    }
     require_size("autoencoder", "size of what the decoder gives", decoder_.output_shape().size(),
                  encoder_.input_shape().size());
     if (tied_) tie();
@@ -45,21 +53,35 @@ class Autoencoder {
   /// The shape of an image.
   [[nodiscard]] tensor_shape image_shape() const { return encoder_.input_shape(); }
   /// k, the size of a code.
-  [[nodiscard]] index_t latent_size() const { return encoder_.output_shape().size(); }
+  [[nodiscard]] index_t latent_size() const { return decoder_.input_shape().size(); }
+  /// Whether the encoder gives means and logarithms of variances.
+  [[nodiscard]] bool variational() const {
+    return encoder_.output_shape() == tensor_shape{2 * latent_size(), 1, 1};
+  }
 
   // The maps are copies: training that goes on does not change them.
 
   /// x -> E(x).
-  [[nodiscard]] LayerMap<Network<Scalar>> encoder_map() const { return layer_map(encoder_); }
+  [[nodiscard]] LayerMap<Network<Scalar>> encoder_map() const {
+    Network<Scalar> one;
+    append_encoder(one);
+    return layer_map(std::move(one));
+  }
   /// z -> D(z).
   [[nodiscard]] LayerMap<Network<Scalar>> decoder_map() const { return layer_map(decoder_); }
   /// f = E∘D: z -> E(D(z)), one network: the image stays in the engine's layout.
   [[nodiscard]] LayerMap<Network<Scalar>> latent_map() const {
-    return layer_map(joined(decoder_, "dec.", encoder_, "enc."));
+    Network<Scalar> both;
+    both.append(decoder_, "dec.");
+    append_encoder(both);
+    return layer_map(std::move(both));
   }
   /// F = D∘E: x -> D(E(x)).
   [[nodiscard]] LayerMap<Network<Scalar>> reconstruction_map() const {
-    return layer_map(joined(encoder_, "enc.", decoder_, "dec."));
+    Network<Scalar> both;
+    append_encoder(both);
+    both.append(decoder_, "dec.");
+    return layer_map(std::move(both));
   }
 
   /// All parameters, the encoder's first; named "enc.0.weight" and so on, as the reference
@@ -105,12 +127,9 @@ class Autoencoder {
   }
 
  private:
-  static Network<Scalar> joined(const Network<Scalar>& first, const std::string& first_prefix,
-                                const Network<Scalar>& second, const std::string& second_prefix) {
-    Network<Scalar> both;
-    both.append(first, first_prefix);
-    both.append(second, second_prefix);
-    return both;
+  void append_encoder(Network<Scalar>& to) const {
+    to.append(encoder_, "enc.");
+    if (variational()) to.add(FirstRows<Scalar>(2 * latent_size(), latent_size()), "mean");
   }
 
   void tie() {

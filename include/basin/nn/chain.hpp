@@ -193,12 +193,12 @@ class LayerChain {
   void gradient(thread_pool* pool, block<const Scalar> x, block<const Scalar>,
                 block<const Scalar> u, Scalar* g) const {
     scratch_scope scope;
-    const pass blocks = scratch_pass(scope, x, u, spare_input(scope, x.count));
+    const pass blocks = scratch_pass(scope, x, u, {});
     for_each_block(pool, x.count, [&](index_t first, index_t count) {
       scratch_scope inner;
       const pass part = columns_of(inner, blocks, first, count);
       fill_values(nullptr, part);
-      fill_cotangents(nullptr, part);
+      fill_cotangents(nullptr, part, 1);
     });
     add_gradients(pool, blocks, g);
   }
@@ -207,14 +207,13 @@ class LayerChain {
                      block<const Scalar> v, block<const Scalar> u, block<const Scalar> w,
                      Scalar* g) const {
     scratch_scope scope;
-    const pass blocks = scratch_pass(scope, x, u, spare_input(scope, x.count), v, w,
-                                     spare_input(scope, x.count));
+    const pass blocks = scratch_pass(scope, x, u, {}, v, w);
     for_each_block(pool, x.count, [&](index_t first, index_t count) {
       scratch_scope inner;
       const pass part = columns_of(inner, blocks, first, count);
       fill_values(nullptr, part);
       fill_tangents(nullptr, part);
-      fill_dual_cotangents(nullptr, part);
+      fill_dual_cotangents(nullptr, part, 1);
     });
     add_dual_gradients(pool, blocks, g);
   }
@@ -248,7 +247,7 @@ class LayerChain {
 
   /// Blocks in scratch memory for as long as `scope` lives.
   /// @param x, u the first values and the last cotangents; only read
-  /// @param first_cotangents where those end
+  /// @param first_cotangents where those end; none where they are not filled so far
   /// @param v, w, first_tangent_cotangents of dual passes
   [[nodiscard]] pass scratch_pass(scratch_scope& scope, block<const Scalar> x,
                                   block<const Scalar> u, block<Scalar> first_cotangents,
@@ -304,18 +303,18 @@ class LayerChain {
       });
     }
   }
-  /// cotangents[depth - 1 ... 0] from cotangents[depth] and the values.
-  void fill_cotangents(thread_pool* pool, const pass& blocks) const {
-    for (index_t i = self().depth() - 1; i >= 0; --i) {
+  /// cotangents[depth - 1 ... lowest] from cotangents[depth] and the values.
+  void fill_cotangents(thread_pool* pool, const pass& blocks, index_t lowest = 0) const {
+    for (index_t i = self().depth() - 1; i >= lowest; --i) {
       self().visit(i, [&](const auto& l) {
         l.vjp(pool, blocks.values[i], blocks.values[i + 1], blocks.cotangents[i + 1],
               blocks.cotangents[i]);
       });
     }
   }
-  /// Both cotangents from their last, the values and the tangents.
-  void fill_dual_cotangents(thread_pool* pool, const pass& blocks) const {
-    for (index_t i = self().depth() - 1; i >= 0; --i) {
+  /// Both cotangents down to boundary `lowest` from their last, the values and the tangents.
+  void fill_dual_cotangents(thread_pool* pool, const pass& blocks, index_t lowest = 0) const {
+    for (index_t i = self().depth() - 1; i >= lowest; --i) {
       self().visit(i, [&](const auto& l) {
         l.dual_vjp(pool, blocks.values[i], blocks.values[i + 1], blocks.tangents[i],
                    blocks.cotangents[i + 1], blocks.tangent_cotangents[i + 1],
@@ -411,10 +410,6 @@ class LayerChain {
 
   static block<Scalar> writable(block<const Scalar> x) {
     return {const_cast<Scalar*>(x.data), x.stride, x.count};
-  }
-  [[nodiscard]] block<Scalar> spare_input(scratch_scope& scope, index_t count) const {
-    const index_t stride = detail::column_stride<Scalar>(shape_at(0).size());
-    return {scope.get<Scalar>(stride * count), stride, count};
   }
   /// A block for every boundary but the first; where shares(i), boundary i + 1 has the
   /// memory of boundary i, from `first_shared` on.

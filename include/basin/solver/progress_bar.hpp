@@ -23,6 +23,16 @@ struct progress_options {
   std::FILE* stream = stderr;  ///< where to
 };
 
+/// Whether progress is shown: on a terminal, or wherever it is wanted.
+[[nodiscard]] inline bool is_shown(const progress_options& options) {
+  if (options.silent) return false;
+#if __has_include(<unistd.h>)
+  return options.any_stream || isatty(fileno(options.stream)) != 0;
+#else
+  return options.any_stream;
+#endif
+}
+
 /// Shows, on a terminal only, how many starts have ended, how many end per second and
 /// the time left at that rate. It is content to be called now and then, so it does not
 /// slow a run of a columnwise map.
@@ -31,7 +41,7 @@ class ProgressBar {
   using clock = std::chrono::steady_clock;
 
   explicit ProgressBar(progress_options options = {})
-      : options_(options), shown_(!options.silent && (options.any_stream || is_terminal())) {}
+      : options_(options), shown_(is_shown(options)) {}
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
   ~ProgressBar() {
@@ -72,14 +82,6 @@ class ProgressBar {
   }
 
  private:
-  [[nodiscard]] bool is_terminal() const {
-#if __has_include(<unistd.h>)
-    return isatty(fileno(options_.stream)) != 0;
-#else
-    return false;
-#endif
-  }
-
   progress_options options_;
   bool shown_;
   int lines_ = 0;
