@@ -182,3 +182,32 @@ TEST_CASE("a solver follows a network's map", "[nn]") {
   CHECK(found.count(basin::status::converged) == 50);
   CHECK((found.states.colwise() - found.states.col(0)).colwise().norm().maxCoeff() < 1e-10);
 }
+
+TEST_CASE("a value comes with a derivative", "[nn]") {
+  const basin::cpu<double> be(2);
+  const auto check = [&](const auto& f) {
+    const index_t n = f.dimension(), m = f.output_dimension();
+    const Eigen::MatrixXd X = golden::normal(n, 11, 1), V = golden::normal(n, 11, 2),
+                          U = golden::normal(m, 11, 3);
+    Eigen::MatrixXd y(m, 11), jv(m, 11), jtu(n, 11), value(m, 11), with(m, 11), back(n, 11);
+    basin::evaluate(be, f, X, y);
+    basin::jvp(be, f, X, V, jv);
+    basin::vjp(be, f, X, U, jtu);
+    f.value_and_jvp(be, X, V, value, with);
+    CHECK((value == y));
+    CHECK((with == jv));
+    f.value_and_vjp(be, X, U, value, back);
+    CHECK((value == y));
+    CHECK((back == jtu));
+    CHECK_THROWS_AS(f.value_and_vjp(be, X, U, value.topRows(1), back), basin::size_error);
+  };
+  check(basin::layer_map(mixed()));
+  auto conv = basin::convolution<double>({3, 4, 4}, 5, {.kernel = 3, .padding = 1});
+  conv.initialize({1, 0});
+  check(basin::layer_map(conv));
+  // Ending in functions that need their value alone, or their input.
+  check(basin::layer_map(basin::sequential(conv, act<basin::relu_function>({5, 4, 4}))));
+  check(basin::layer_map(basin::sequential(conv, act<basin::silu_function>({5, 4, 4}),
+                                           act<basin::tanh_function>({5, 4, 4}))));
+  check(basin::layer_map(basin::sequential(act<basin::relu_function>({3, 4, 4}), conv)));
+}

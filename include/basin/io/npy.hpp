@@ -3,11 +3,10 @@
 /// two-dimensional arrays of numbers.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <concepts>
 #include <cstdint>
-#include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <string>
 #include <string_view>
@@ -18,6 +17,7 @@
 
 #include <basin/core/error.hpp>
 #include <basin/core/index.hpp>
+#include <basin/io/byte_source.hpp>
 
 namespace basin {
 namespace detail {
@@ -55,6 +55,86 @@ inline void write_npy_bytes(const std::string& path, const std::string& type, bo
   if (!file) throw file_error(path + ": cannot be written");
 }
 
+/// What the header of a file says, and where its data begin.
+struct npy_header {
+  bool column_major = false;
+  std::array<index_t, 2> shape{1, 1};
+  std::size_t data = 0;
+};
+
+/// Reads and checks the header of an array of numbers of this type, up to the agreement of its
+/// shape with the length of the file.
+inline npy_header read_npy_header(const ByteSource& source, const std::string& type,
+                                  std::size_t scalar_bytes) {
+  constexpr std::size_t before = 10;
+  const std::size_t length = source.size();
+  char front[before] = {};
+  if (length < before) source.refuse(length, "the file ends within its first 10 bytes");
+  source.read(0, front, before);
+  const std::string_view magic(front, npy_magic.size());
+  if (!magic.starts_with(npy_magic.substr(0, 6))) source.refuse(0, "not an npy file");
+  if (magic != npy_magic) {
+    source.refuse(6, "format " + std::to_string(static_cast<unsigned char>(front[6])) + "." +
+                         std::to_string(static_cast<unsigned char>(front[7])) + ", expected 1.0");
+  }
+  npy_header result;
+  result.data =
+      before + static_cast<unsigned char>(front[8]) + 256u * static_cast<unsigned char>(front[9]);
+  if (result.data > length) source.refuse(length, "the file ends within its header");
+  std::string header(result.data - before, '\0');
+  source.read(before, header.data(), header.size());
+
+  const auto after = [&](const std::string& key) {
+    std::size_t at = header.find(key);
+    if (at == std::string::npos) source.refuse(before, "the header has no " + key);
+    at += key.size();
+    if (header.find(key, at) != std::string::npos) {
+      source.refuse(before + at, "the header has a second " + key);
+    }
+    while (at < header.size() && header[at] == ' ') ++at;
+    return at;
+  };
+  const auto is = [&](std::size_t at, std::string_view text) {
+    return header.compare(at, text.size(), text) == 0;
+  };
+  if (const std::size_t at = after("'descr':"); !is(at, "'" + type + "'")) {
+    source.refuse(before + at, "the type is not " + type);
+  }
+  const std::size_t order_at = after("'fortran_order':");
+  result.column_major = is(order_at, "True");
+  if (!result.column_major && !is(order_at, "False")) {
+    source.refuse(before + order_at, "fortran_order is neither True nor False");
+  }
+  std::size_t at = after("'shape':");
+  if (!is(at, "(")) source.refuse(before + at, "the shape is not in parentheses");
+  std::size_t dimensions = 0;
+  for (++at; at < header.size() && header[at] != ')';) {
+    index_t size = 0;
+    const std::size_t begin = at;
+    for (; at < header.size() && header[at] >= '0' && header[at] <= '9'; ++at) {
+      size = 10 * size + (header[at] - '0');
+      if (size > (index_t{1} << 48)) source.refuse(before + begin, "a dimension is too large");
+    }
+    if (at == begin || dimensions == 2) {
+      source.refuse(before + begin, "the shape is not one of one or two dimensions");
+    }
+    result.shape[dimensions++] = size;
+    while (at < header.size() && (header[at] == ',' || header[at] == ' ')) ++at;
+  }
+  if (at >= header.size()) source.refuse(before + at, "the header ends within the shape");
+  if (dimensions == 0) source.refuse(before + at, "the shape has no dimension");
+  const auto rows = static_cast<std::size_t>(result.shape[0]);
+  const auto columns = static_cast<std::size_t>(result.shape[1]);
+  const std::size_t available = length - result.data;
+  const bool fits = columns == 0 || rows <= available / scalar_bytes / columns;
+  if (!fits || rows * columns * scalar_bytes != available) {
+    source.refuse(length, "an array of " + std::to_string(rows) + " x " + std::to_string(columns) +
+                              " numbers of " + std::to_string(scalar_bytes) +
+                              " bytes does not end with the file");
+  }
+  return result;
+}
+
 }  // namespace detail
 
 /// Writes a matrix as a NumPy array of its rows × columns, column-major.
@@ -84,73 +164,30 @@ void write_npy(const std::string& path, const std::vector<T>& x) {
 ///   allocated before the header agrees with the length of the file
 template <class Scalar>
 [[nodiscard]] Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic> read_npy(
-    const std::string& path) {
-  const auto refuse = [&](std::size_t offset, const std::string& reason) {
-    throw file_error(path + ": byte " + std::to_string(offset) + ": " + reason);
-  };
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  if (!file) throw file_error(path + ": cannot be opened");
-  const auto length = static_cast<std::size_t>(file.tellg());
-  file.seekg(0);
-  constexpr std::size_t before = 10;
-  char front[before] = {};
-  file.read(front, before);
-  if (length < before) refuse(length, "the file ends within its first 10 bytes");
-  if (std::string_view(front, 8) != detail::npy_magic) refuse(0, "not an npy file of version 1.0");
-  const std::size_t header_size =
-      static_cast<unsigned char>(front[8]) + 256u * static_cast<unsigned char>(front[9]);
-  if (before + header_size > length) refuse(length, "the file ends within its header");
-  std::string header(header_size, '\0');
-  file.read(header.data(), static_cast<std::streamsize>(header_size));
-
-  const auto after = [&](std::string_view key) {
-    const std::size_t at = header.find(key);
-    if (at == std::string::npos) refuse(before, "the header has no " + std::string(key));
-    return at + key.size();
-  };
-  const std::string type = detail::npy_type<Scalar>();
-  const std::size_t type_at = after("'descr':");
-  if (header.find("'" + type + "'", type_at) == std::string::npos) {
-    refuse(before + type_at, "the type is not " + type);
-  }
-  const bool column_major = header.compare(after("'fortran_order': "), 4, "True") == 0;
-  std::size_t at = after("'shape': (");
-  index_t shape[2] = {1, 1};
-  int dimensions = 0;
-  while (at < header.size() && header[at] != ')') {
-    index_t size = 0;
-    const std::size_t begin = at;
-    for (; at < header.size() && header[at] >= '0' && header[at] <= '9'; ++at) {
-      size = 10 * size + (header[at] - '0');
-      if (size > (index_t{1} << 48)) refuse(before + begin, "a dimension is too large");
+    const ByteSource& source) {
+  const detail::npy_header header =
+      detail::read_npy_header(source, detail::npy_type<Scalar>(), sizeof(Scalar));
+  const std::size_t bytes = source.size() - header.data;
+  const auto read_to = [&](auto X) {
+    if constexpr (std::same_as<Scalar, bool>) {
+      // Of a truth value, only the bytes 0 and 1 may be looked at.
+      for (index_t i = 0; i < X.size(); ++i) {
+        unsigned char value = 0;
+        const std::size_t at = header.data + static_cast<std::size_t>(i);
+        source.read(at, &value, 1);
+        if (value > 1) source.refuse(at, "a truth value is neither 0 nor 1");
+        X.data()[i] = value == 1;
+      }
+    } else {
+      source.read(header.data, X.data(), bytes);
     }
-    if (at == begin || dimensions == 2) {
-      refuse(before + begin, "the shape is not one of one or two dimensions");
-    }
-    shape[dimensions++] = size;
-    while (at < header.size() && (header[at] == ',' || header[at] == ' ')) ++at;
-  }
-  if (dimensions == 0) refuse(before + at, "the shape has no dimension");
-  const std::size_t available = (length - before - header_size) / sizeof(Scalar);
-  const bool fits = shape[1] == 0 || static_cast<std::size_t>(shape[0]) <=
-                                         available / static_cast<std::size_t>(shape[1]);
-  const std::size_t count =
-      fits ? static_cast<std::size_t>(shape[0]) * static_cast<std::size_t>(shape[1]) : 0;
-  if (!fits || before + header_size + count * sizeof(Scalar) != length) {
-    refuse(length, "an array of " + std::to_string(shape[0]) + " x " + std::to_string(shape[1]) +
-                       " numbers of " + std::to_string(sizeof(Scalar)) +
-                       " bytes does not end with the file");
-  }
-  const auto bytes = static_cast<std::streamsize>(count * sizeof(Scalar));
-  using matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
-  if (column_major || shape[1] == 1) {
-    matrix X(shape[0], shape[1]);
-    file.read(reinterpret_cast<char*>(X.data()), bytes);
     return X;
-  }
-  Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor> X(shape[0], shape[1]);
-  file.read(reinterpret_cast<char*>(X.data()), bytes);
-  return X;
+  };
+  const auto [rows, columns] = header.shape;
+  using matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
+  if (header.column_major || columns == 1) return read_to(matrix(rows, columns));
+  return read_to(
+      Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>(rows, columns));
 }
 
 }  // namespace basin

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cstring>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -17,16 +16,6 @@
 namespace basin {
 
 namespace detail {
-
-/// max(x, 0) of a number or a register; NaN stays NaN.
-struct relu_finish {
-  template <class T>
-  T operator()(const T& x) const {
-    T zero;
-    std::memset(&zero, 0, sizeof zero);
-    return x < zero ? zero : x;
-  }
-};
 
 /// What a chain asks of a layer beyond the concept, answered for any layer.
 template <class L>
@@ -68,23 +57,22 @@ template <class L>
     return layer_traits<L>::is_relu;
   }
 }
-/// Whether the layer has forward_relu, or forward_then that can be given one.
+/// Whether the layer has the passes of LinearLayer that take a ReLU with them.
 template <class L>
 [[nodiscard]] bool fuses_relu(const L& l) {
   if constexpr (requires { l.fuses_relu(); }) {
     return l.fuses_relu();
   } else {
     return requires(thread_pool* pool, block<const typename L::scalar> x,
-                    block<typename L::scalar> y) { l.forward_then(pool, x, y, relu_finish{}); };
+                    block<typename L::scalar> y) { l.forward_relu(pool, x, y); };
   }
 }
-template <class L>
-void forward_relu(const L& l, thread_pool* pool, block<const typename L::scalar> x,
-                  block<typename L::scalar> y) {
-  if constexpr (requires { l.forward_relu(pool, x, y); }) {
-    l.forward_relu(pool, x, y);
-  } else if constexpr (requires { l.forward_then(pool, x, y, relu_finish{}); }) {
-    l.forward_then(pool, x, y, relu_finish{});
+/// f(l) where the layer has those passes.
+template <class L, class F>
+void if_fuses_relu(const L& l, const F& f) {
+  if constexpr (requires(thread_pool* pool, block<const typename L::scalar> x,
+                         block<typename L::scalar> y) { l.forward_relu(pool, x, y); }) {
+    f(l);
   }
 }
 
@@ -151,6 +139,12 @@ class LayerChain {
 
   void jvp(thread_pool* pool, block<const Scalar> x, block<const Scalar>, block<const Scalar> v,
            block<Scalar> jv) const {
+    value_and_jvp(pool, x, v, {}, jv);
+  }
+  /// y and J v together: what jvp computes in any case.
+  /// @param y may be without memory
+  void value_and_jvp(thread_pool* pool, block<const Scalar> x, block<const Scalar> v,
+                     block<Scalar> y, block<Scalar> jv) const {
     scratch_scope scope;
     two_blocks values(scope, widest(), x.count);
     two_blocks tangents(scope, widest(), x.count);
@@ -160,13 +154,10 @@ class LayerChain {
     for (index_t i = 0; i < n; i += steps(i)) {
       const bool last = i + steps(i) == n;
       // The input is still needed for the derivative, so no value is overwritten.
-      const block<Scalar> to = values.other();
+      const block<Scalar> to = last && y.data != nullptr ? y : values.other();
       const block<Scalar> moved = last ? jv : tangents.other();
       step_forward(i, pool, from, to);
-      self().visit(i, [&](const auto& l) { l.jvp(pool, from, to, direction, moved); });
-      if (steps(i) == 2) {
-        self().visit(i + 1, [&](const auto& l) { l.jvp(pool, to, to, moved, moved); });
-      }
+      step_tangents(i, pool, from, to, direction, moved);
       from = to;
       direction = moved;
     }
@@ -174,8 +165,21 @@ class LayerChain {
 
   void vjp(thread_pool* pool, block<const Scalar> x, block<const Scalar>, block<const Scalar> u,
            block<Scalar> jtu) const {
+    value_and_vjp(pool, x, u, {}, jtu);
+  }
+  /// y and J^T u together: what vjp computes in any case.
+  /// @param y may be without memory
+  void value_and_vjp(thread_pool* pool, block<const Scalar> x, block<const Scalar> u,
+                     block<Scalar> y, block<Scalar> jtu) const {
     scratch_scope scope;
     const pass blocks = scratch_pass(scope, x, u, jtu);
+    if (y.data != nullptr) {
+      // Boundaries that share the last one's memory move with it.
+      const block<Scalar> last = blocks.values[self().depth()];
+      for (index_t i = self().depth(); i > 0 && blocks.values[i].data == last.data; --i) {
+        blocks.values[i] = y;
+      }
+    }
     fill_values(pool, blocks);
     fill_cotangents(pool, blocks);
   }
@@ -194,7 +198,7 @@ class LayerChain {
                 block<const Scalar> u, Scalar* g) const {
     scratch_scope scope;
     const pass blocks = scratch_pass(scope, x, u, {});
-    for_each_block(pool, x.count, [&](index_t first, index_t count) {
+    for_each_block<Scalar>(pool, x.count, [&](index_t first, index_t count) {
       scratch_scope inner;
       const pass part = columns_of(inner, blocks, first, count);
       fill_values(nullptr, part);
@@ -208,7 +212,7 @@ class LayerChain {
                      Scalar* g) const {
     scratch_scope scope;
     const pass blocks = scratch_pass(scope, x, u, {}, v, w);
-    for_each_block(pool, x.count, [&](index_t first, index_t count) {
+    for_each_block<Scalar>(pool, x.count, [&](index_t first, index_t count) {
       scratch_scope inner;
       const pass part = columns_of(inner, blocks, first, count);
       fill_values(nullptr, part);
@@ -296,30 +300,53 @@ class LayerChain {
   }
   /// tangents[1 ... depth] from tangents[0] and the values.
   void fill_tangents(thread_pool* pool, const pass& blocks) const {
-    for (index_t i = 0; i < self().depth(); ++i) {
-      self().visit(i, [&](const auto& l) {
-        l.jvp(pool, blocks.values[i], blocks.values[i + 1], blocks.tangents[i],
-              blocks.tangents[i + 1]);
-      });
+    for (index_t i = 0; i < self().depth(); i += steps(i)) {
+      step_tangents(i, pool, blocks.values[i], blocks.values[i + steps(i)], blocks.tangents[i],
+                    blocks.tangents[i + steps(i)]);
     }
   }
-  /// cotangents[depth - 1 ... lowest] from cotangents[depth] and the values.
+  /// cotangents[depth - 1 ... lowest] from cotangents[depth] and the values. Behind a fused
+  /// ReLU only what lies before it is filled, which is the same memory but at the input.
   void fill_cotangents(thread_pool* pool, const pass& blocks, index_t lowest = 0) const {
-    for (index_t i = self().depth() - 1; i >= lowest; --i) {
-      self().visit(i, [&](const auto& l) {
-        l.vjp(pool, blocks.values[i], blocks.values[i + 1], blocks.cotangents[i + 1],
-              blocks.cotangents[i]);
-      });
+    for (index_t i = self().depth() - 1; i >= lowest;) {
+      if (i > lowest && gated(i)) {
+        self().visit(i, [&](const auto& l) {
+          detail::if_fuses_relu(l, [&](const auto& linear) {
+            linear.vjp_relu(pool, blocks.cotangents[i + 1], blocks.values[i],
+                            blocks.cotangents[i - 1]);
+          });
+        });
+        i -= 2;
+      } else {
+        self().visit(i, [&](const auto& l) {
+          l.vjp(pool, blocks.values[i], blocks.values[i + 1], blocks.cotangents[i + 1],
+                blocks.cotangents[i]);
+        });
+        --i;
+      }
     }
   }
   /// Both cotangents down to boundary `lowest` from their last, the values and the tangents.
   void fill_dual_cotangents(thread_pool* pool, const pass& blocks, index_t lowest = 0) const {
-    for (index_t i = self().depth() - 1; i >= lowest; --i) {
-      self().visit(i, [&](const auto& l) {
-        l.dual_vjp(pool, blocks.values[i], blocks.values[i + 1], blocks.tangents[i],
-                   blocks.cotangents[i + 1], blocks.tangent_cotangents[i + 1],
-                   blocks.cotangents[i], blocks.tangent_cotangents[i]);
-      });
+    for (index_t i = self().depth() - 1; i >= lowest;) {
+      if (i > lowest && gated(i)) {
+        self().visit(i, [&](const auto& l) {
+          detail::if_fuses_relu(l, [&](const auto& linear) {
+            linear.vjp_relu(pool, blocks.cotangents[i + 1], blocks.values[i],
+                            blocks.cotangents[i - 1]);
+            linear.vjp_relu(pool, blocks.tangent_cotangents[i + 1], blocks.values[i],
+                            blocks.tangent_cotangents[i - 1]);
+          });
+        });
+        i -= 2;
+      } else {
+        self().visit(i, [&](const auto& l) {
+          l.dual_vjp(pool, blocks.values[i], blocks.values[i + 1], blocks.tangents[i],
+                     blocks.cotangents[i + 1], blocks.tangent_cotangents[i + 1],
+                     blocks.cotangents[i], blocks.tangent_cotangents[i]);
+        });
+        --i;
+      }
     }
   }
   /// g += the gradients of all layers, from filled blocks.
@@ -384,21 +411,37 @@ class LayerChain {
   [[nodiscard]] bool derives_by_value(index_t i) const {
     return self().visit(i, [](const auto& l) { return detail::derives_by_value(l); });
   }
+  [[nodiscard]] bool fuses_relu(index_t i) const {
+    return self().visit(i, [](const auto& l) { return detail::fuses_relu(l); });
+  }
+  [[nodiscard]] bool acts_as_relu(index_t i) const {
+    return self().visit(i, [](const auto& l) { return detail::acts_as_relu(l); });
+  }
   /// Layers that step_forward takes at once: 2 where a ReLU follows a linear layer.
   [[nodiscard]] index_t steps(index_t i) const {
-    const bool fused =
-        i + 1 < self().depth() &&
-        self().visit(i, [](const auto& l) { return detail::fuses_relu(l); }) &&
-        self().visit(i + 1, [](const auto& l) { return detail::acts_as_relu(l); });
-    return fused ? 2 : 1;
+    return i + 1 < self().depth() && fuses_relu(i) && acts_as_relu(i + 1) ? 2 : 1;
   }
+  /// Whether layer i takes the derivative of the ReLU before it along.
+  [[nodiscard]] bool gated(index_t i) const { return fuses_relu(i) && acts_as_relu(i - 1); }
+
   void step_forward(index_t i, thread_pool* pool, block<const Scalar> x, block<Scalar> y) const {
     const bool fused = steps(i) == 2;
     self().visit(i, [&](const auto& l) {
       if (fused) {
-        detail::forward_relu(l, pool, x, y);
+        detail::if_fuses_relu(l, [&](const auto& linear) { linear.forward_relu(pool, x, y); });
       } else {
         l.forward(pool, x, y);
+      }
+    });
+  }
+  void step_tangents(index_t i, thread_pool* pool, block<const Scalar> x, block<const Scalar> y,
+                     block<const Scalar> v, block<Scalar> jv) const {
+    const bool fused = steps(i) == 2;
+    self().visit(i, [&](const auto& l) {
+      if (fused) {
+        detail::if_fuses_relu(l, [&](const auto& linear) { linear.jvp_relu(pool, v, y, jv); });
+      } else {
+        l.jvp(pool, x, y, v, jv);
       }
     });
   }
@@ -430,18 +473,19 @@ class LayerChain {
   }
 };
 
-/// f(first, count) on blocks of columns that share the threads of the pool. The split
-/// depends on `columns` and the number of threads; what f computes of a column must not.
-template <class F>
+/// f(first, count) on blocks of columns that share the threads of the pool: blocks of as
+/// many columns as a tile has, of fewer where every thread would not have one. What f
+/// computes of a column must not depend on its block.
+template <class Scalar, class F>
 void for_each_block(thread_pool* pool, index_t columns, const F& f) {
-  constexpr index_t most = 8;
+  constexpr index_t most = detail::tile_columns<Scalar>;
   const index_t threads = pool == nullptr ? 1 : pool->size();
-  const index_t blocks =
-      std::max((columns + most - 1) / most, std::min<index_t>(threads, columns));
-  const auto run = [&](index_t i) {
-    const index_t first = columns * i / blocks;
-    f(first, columns * (i + 1) / blocks - first);
-  };
+  index_t size = 1;
+  while (size < most && size * threads < columns) {
+    size = size == 1 ? 2 : size == 2 ? most / 2 : most;  // those of for_each_tile
+  }
+  const index_t blocks = (columns + size - 1) / size;
+  const auto run = [&](index_t i) { f(i * size, std::min(size, columns - i * size)); };
   if (pool != nullptr && blocks >= threads) {
     pool->run(blocks, run);
   } else {

@@ -31,7 +31,7 @@ class LayerMap {
 
   void operator()(const cpu<scalar>& be, const typename cpu<scalar>::const_view& Z,
                   typename cpu<scalar>::view& out) const {
-    for_each_block(&be.pool(), Z.cols(), [&](index_t first, index_t count) {
+    for_each_block<scalar>(&be.pool(), Z.cols(), [&](index_t first, index_t count) {
       scratch_scope scope;
       const output y(scope, layer_.output_shape(), out, first, count);
       layer_.forward(&be.pool(), input(scope, layer_.input_shape(), Z, first, count), y.columns);
@@ -40,41 +40,78 @@ class LayerMap {
   }
   void jvp(const cpu<scalar>& be, const typename cpu<scalar>::const_view& Z,
            const typename cpu<scalar>::const_view& V, typename cpu<scalar>::view JV) const {
-    require_size("jvp", "number of rows of JV", JV.rows(), output_dimension());
-    for_each_block(&be.pool(), Z.cols(), [&](index_t first, index_t count) {
-      scratch_scope scope;
-      const block<const scalar> x = input(scope, layer_.input_shape(), Z, first, count);
-      const output jv(scope, layer_.output_shape(), JV, first, count);
-      layer_.jvp(&be.pool(), x, value(be, scope, x),
-                 input(scope, layer_.input_shape(), V, first, count), jv.columns);
-      jv.finish();
-    });
+    derivative<true>(be, Z, V, nullptr, JV);
   }
   void vjp(const cpu<scalar>& be, const typename cpu<scalar>::const_view& Z,
            const typename cpu<scalar>::const_view& U, typename cpu<scalar>::view JtU) const {
-    require_size("vjp", "number of rows of U", U.rows(), output_dimension());
-    for_each_block(&be.pool(), Z.cols(), [&](index_t first, index_t count) {
-      scratch_scope scope;
-      const block<const scalar> x = input(scope, layer_.input_shape(), Z, first, count);
-      const output jtu(scope, layer_.input_shape(), JtU, first, count);
-      layer_.vjp(&be.pool(), x, value(be, scope, x),
-                 input(scope, layer_.output_shape(), U, first, count), jtu.columns);
-      jtu.finish();
-    });
+    derivative<false>(be, Z, U, nullptr, JtU);
+  }
+  /// out = f(Z) and JV = J V at the cost of jvp.
+  void value_and_jvp(const cpu<scalar>& be, const typename cpu<scalar>::const_view& Z,
+                     const typename cpu<scalar>::const_view& V, typename cpu<scalar>::view out,
+                     typename cpu<scalar>::view JV) const {
+    derivative<true>(be, Z, V, &out, JV);
+  }
+  /// out = f(Z) and JtU = J^T U at the cost of vjp.
+  void value_and_vjp(const cpu<scalar>& be, const typename cpu<scalar>::const_view& Z,
+                     const typename cpu<scalar>::const_view& U, typename cpu<scalar>::view out,
+                     typename cpu<scalar>::view JtU) const {
+    derivative<false>(be, Z, U, &out, JtU);
   }
 
  private:
-  /// The layer's value, which chains compute by themselves on the way.
-  [[nodiscard]] block<const scalar> value(const cpu<scalar>& be, scratch_scope& scope,
-                                          block<const scalar> x) const {
-    if constexpr (requires { layer_.depth(); }) {
-      return {};
-    } else {
-      const index_t size = layer_.output_shape().size();
-      const block<scalar> y(scope.get<scalar>(size * x.count), size, x.count);
-      layer_.forward(&be.pool(), x, y);
-      return y;
+  using view = typename cpu<scalar>::view;
+  using const_view = typename cpu<scalar>::const_view;
+
+  /// J W or J^T W, and the value where there is memory for it.
+  template <bool Forward>
+  void derivative(const cpu<scalar>& be, const const_view& Z, const const_view& W, view* out,
+                  view& JW) const {
+    const tensor_shape from = layer_.input_shape();
+    const tensor_shape to = layer_.output_shape();
+    require_size("derivative of a layer", "number of rows of the states", Z.rows(), from.size());
+    require_size("derivative of a layer", "number of rows of the vectors", W.rows(),
+                 Forward ? from.size() : to.size());
+    require_size("derivative of a layer", "number of rows of the result", JW.rows(),
+                 Forward ? to.size() : from.size());
+    require_size("derivative of a layer", "number of columns of the vectors", W.cols(), Z.cols());
+    require_size("derivative of a layer", "number of columns of the result", JW.cols(), Z.cols());
+    if (out != nullptr) {
+      require_size("derivative of a layer", "number of rows of the value", out->rows(), to.size());
+      require_size("derivative of a layer", "number of columns of the value", out->cols(),
+                   Z.cols());
     }
+    thread_pool* const pool = &be.pool();
+    for_each_block<scalar>(pool, Z.cols(), [&](index_t first, index_t count) {
+      scratch_scope scope;
+      const block<const scalar> x = input(scope, from, Z, first, count);
+      const block<const scalar> w = input(scope, Forward ? from : to, W, first, count);
+      const output jw(scope, Forward ? to : from, JW, first, count);
+      // A chain computes its value on the way; of any other layer it is asked first.
+      constexpr bool is_chain = requires { layer_.depth(); };
+      output y(scope, to, out == nullptr ? JW : *out, first, out == nullptr ? 0 : count);
+      if (out == nullptr) {
+        const index_t stride = detail::column_stride<scalar>(to.size());
+        y.columns = is_chain ? block<scalar>()
+                             : block<scalar>(scope.get<scalar>(stride * count), stride, count);
+      }
+      if constexpr (is_chain) {
+        if constexpr (Forward) {
+          layer_.value_and_jvp(pool, x, w, y.columns, jw.columns);
+        } else {
+          layer_.value_and_vjp(pool, x, w, y.columns, jw.columns);
+        }
+      } else {
+        layer_.forward(pool, x, y.columns);
+        if constexpr (Forward) {
+          layer_.jvp(pool, x, y.columns, w, jw.columns);
+        } else {
+          layer_.vjp(pool, x, y.columns, w, jw.columns);
+        }
+      }
+      jw.finish();
+      if (out != nullptr) y.finish();
+    });
   }
 
   /// Columns in the engine's order: the caller's own memory where the orders agree.

@@ -87,12 +87,6 @@ class LinearLayer {
   void forward(thread_pool* pool, block<const Scalar> x, block<Scalar> y) const {
     forward_.multiply(pool, x, y, has_bias());
   }
-  /// forward, and then a function of every element that works on registers too.
-  template <class Finish>
-  void forward_then(thread_pool* pool, block<const Scalar> x, block<Scalar> y,
-                    const Finish& finish) const {
-    forward_.multiply(pool, x, y, has_bias(), finish);
-  }
   void jvp(thread_pool* pool, block<const Scalar>, block<const Scalar>, block<const Scalar> v,
            block<Scalar> jv) const {
     forward_.multiply(pool, v, jv, false);
@@ -107,6 +101,23 @@ class LinearLayer {
     transposed_.multiply(pool, u, sx, false);
     transposed_.multiply(pool, w, sv, false);
   }
+  // The same with a ReLU behind the layer, or before it, in one pass over the memory:
+  // y = max(W x + b, 0); then a derivative is 0 where the ReLU's value `gate` is.
+
+  void forward_relu(thread_pool* pool, block<const Scalar> x, block<Scalar> y) const {
+    forward_.multiply(pool, x, y, has_bias(), detail::relu_finish{});
+  }
+  /// @param gate the ReLU's values behind this layer
+  void jvp_relu(thread_pool* pool, block<const Scalar> v, block<const Scalar> gate,
+                block<Scalar> jv) const {
+    forward_.multiply(pool, v, jv, false, detail::relu_gate{}, gate);
+  }
+  /// @param gate the ReLU's values before this layer
+  void vjp_relu(thread_pool* pool, block<const Scalar> u, block<const Scalar> gate,
+                block<Scalar> jtu) const {
+    transposed_.multiply(pool, u, jtu, false, detail::relu_gate{}, gate);
+  }
+
   void gradient(thread_pool* pool, block<const Scalar> x, block<const Scalar>,
                 block<const Scalar> u, Scalar* g) const {
     gradient_.add(pool, x, u, order_, g);

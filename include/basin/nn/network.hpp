@@ -26,6 +26,10 @@ class AnyLayer {
     virtual bool fuses_relu() const = 0;
     virtual void forward(thread_pool*, block<const Scalar>, block<Scalar>) const = 0;
     virtual void forward_relu(thread_pool*, block<const Scalar>, block<Scalar>) const = 0;
+    virtual void jvp_relu(thread_pool*, block<const Scalar>, block<const Scalar>,
+                          block<Scalar>) const = 0;
+    virtual void vjp_relu(thread_pool*, block<const Scalar>, block<const Scalar>,
+                          block<Scalar>) const = 0;
     virtual void jvp(thread_pool*, block<const Scalar>, block<const Scalar>, block<const Scalar>,
                      block<Scalar>) const = 0;
     virtual void vjp(thread_pool*, block<const Scalar>, block<const Scalar>, block<const Scalar>,
@@ -57,7 +61,15 @@ class AnyLayer {
       held.forward(pool, x, y);
     }
     void forward_relu(thread_pool* pool, block<const Scalar> x, block<Scalar> y) const override {
-      detail::forward_relu(held, pool, x, y);
+      detail::if_fuses_relu(held, [&](const auto& l) { l.forward_relu(pool, x, y); });
+    }
+    void jvp_relu(thread_pool* pool, block<const Scalar> v, block<const Scalar> gate,
+                  block<Scalar> jv) const override {
+      detail::if_fuses_relu(held, [&](const auto& l) { l.jvp_relu(pool, v, gate, jv); });
+    }
+    void vjp_relu(thread_pool* pool, block<const Scalar> u, block<const Scalar> gate,
+                  block<Scalar> jtu) const override {
+      detail::if_fuses_relu(held, [&](const auto& l) { l.vjp_relu(pool, u, gate, jtu); });
     }
     void jvp(thread_pool* pool, block<const Scalar> x, block<const Scalar> y,
              block<const Scalar> v, block<Scalar> jv) const override {
@@ -113,6 +125,14 @@ class AnyLayer {
   }
   void forward_relu(thread_pool* pool, block<const Scalar> x, block<Scalar> y) const {
     held_->forward_relu(pool, x, y);
+  }
+  void jvp_relu(thread_pool* pool, block<const Scalar> v, block<const Scalar> gate,
+                block<Scalar> jv) const {
+    held_->jvp_relu(pool, v, gate, jv);
+  }
+  void vjp_relu(thread_pool* pool, block<const Scalar> u, block<const Scalar> gate,
+                block<Scalar> jtu) const {
+    held_->vjp_relu(pool, u, gate, jtu);
   }
   void jvp(thread_pool* pool, block<const Scalar> x, block<const Scalar> y, block<const Scalar> v,
            block<Scalar> jv) const {

@@ -52,7 +52,7 @@ inline void require_norm(std::string_view where, const tensor_shape& shape,
 
 /// y = weight (x - mean) / √(variance + eps) + bias, all four numbers of the channel:
 /// batch norm in inference (Ioffe and Szegedy 2015, Algorithm 2; PyTorch's BatchNorm1d and
-/// BatchNorm2d in eval mode). Outputs may be inputs as in GroupNorm.
+/// BatchNorm2d in eval mode).
 ///
 /// Mean and variance are settings and not parameters. Cost: 3 operations an element in
 /// forward, 1 in jvp and vjp; `fold` into the layer before it saves them. Memory: 7 numbers a
@@ -81,7 +81,6 @@ class BatchNorm {
 
   [[nodiscard]] const tensor_shape& input_shape() const noexcept { return shape_; }
   [[nodiscard]] const tensor_shape& output_shape() const noexcept { return shape_; }
-  [[nodiscard]] bool in_place() const noexcept { return true; }
   [[nodiscard]] const std::vector<Scalar>& running_mean() const noexcept { return mean_; }
   [[nodiscard]] const std::vector<Scalar>& running_variance() const noexcept { return variance_; }
   /// weight / √(variance + eps) of each channel.
@@ -273,8 +272,7 @@ template <class Scalar>
 /// Mean and variance are those of numbers whose mean has been subtracted, which is done
 /// twice, so that an offset far larger than the deviation costs no digits but those that it
 /// took from x (the corrected two-pass algorithm; Chan, Golub and LeVeque 1983). Sums have an
-/// order that the shape alone determines. Outputs may be inputs: y may be x, jv may be v, jtu
-/// and sx may be u, sv may be w.
+/// order that the shape alone determines.
 ///
 /// Cost: 9 operations an element in forward, 15 in jvp and vjp, 35 in dual_vjp; derivatives
 /// compute h again. Memory: two numbers an element of one state, and scratch for a few groups.
@@ -313,7 +311,6 @@ class GroupNorm {
 
   [[nodiscard]] const tensor_shape& input_shape() const noexcept { return shape_; }
   [[nodiscard]] const tensor_shape& output_shape() const noexcept { return shape_; }
-  [[nodiscard]] bool in_place() const noexcept { return true; }
   [[nodiscard]] index_t groups() const noexcept { return groups_; }
 
   void forward(thread_pool*, block<const Scalar> x, block<Scalar> y) const {

@@ -298,7 +298,7 @@ class Objective {
       const block<Scalar> image = to_image.values[decoder.depth()];
       std::vector<double> errors(static_cast<std::size_t>(x.count));
       const auto scale = static_cast<Scalar>(2 * strength / (count * static_cast<double>(n)));
-      for_each_block(&be.pool(), x.count, [&](index_t first, index_t columns) {
+      for_each_block<Scalar>(&be.pool(), x.count, [&](index_t first, index_t columns) {
         scratch_scope inner;
         encoder.fill_values(nullptr, encoder.columns_of(inner, to_code, first, columns));
         if (sampled) {
@@ -324,7 +324,7 @@ class Objective {
         }
       });
       if (with_code) add_code_terms(code, code_cotangent);
-      for_each_block(&be.pool(), x.count, [&](index_t first, index_t columns) {
+      for_each_block<Scalar>(&be.pool(), x.count, [&](index_t first, index_t columns) {
         scratch_scope inner;
         encoder.fill_cotangents(nullptr, encoder.columns_of(inner, to_code, first, columns), 1);
       });
@@ -481,14 +481,14 @@ class Objective {
                 static_cast<Scalar>(2 * weight) * cotangent.column(j)[e];
           }
         }
-        for_each_block(&be.pool(), x.count, [&](index_t first, index_t columns) {
+        for_each_block<Scalar>(&be.pool(), x.count, [&](index_t first, index_t columns) {
           scratch_scope inner;
           const pass part = encoder.columns_of(inner, blocks, first, columns);
           encoder.fill_cotangents(nullptr, part);
         });
         losses.penalties[i] += weight * squared_norm(pulled, n);
         fill(cotangent, code_size, Scalar(0));
-        for_each_block(&be.pool(), x.count, [&](index_t first, index_t columns) {
+        for_each_block<Scalar>(&be.pool(), x.count, [&](index_t first, index_t columns) {
           scratch_scope inner;
           const pass part = encoder.columns_of(inner, blocks, first, columns);
           encoder.fill_tangents(nullptr, part);
@@ -531,7 +531,7 @@ class Objective {
                                        : basis[static_cast<std::size_t>(p)].column(j)[e];
           }
         }
-        for_each_block(&be.pool(), x.count, [&](index_t first, index_t columns) {
+        for_each_block<Scalar>(&be.pool(), x.count, [&](index_t first, index_t columns) {
           scratch_scope inner;
           const pass code_part = encoder.columns_of(inner, to_code, first, columns);
           const pass image_part = decoder.columns_of(inner, to_image, first, columns);
@@ -565,7 +565,7 @@ class Objective {
         fill(cotangent, code_size, Scalar(0));
         for (index_t j = 0; j < x.count; ++j) cotangent.column(j)[p] = Scalar(1);
         blocks.cotangents[0] = rows[static_cast<std::size_t>(p)];
-        for_each_block(&be.pool(), x.count, [&](index_t first, index_t columns) {
+        for_each_block<Scalar>(&be.pool(), x.count, [&](index_t first, index_t columns) {
           scratch_scope inner;
           encoder.fill_cotangents(nullptr, encoder.columns_of(inner, blocks, first, columns));
         });
@@ -595,7 +595,7 @@ class Objective {
 
     template <class Chain>
     void values(const Chain& chain, const pass& blocks) const {
-      for_each_block(&be.pool(), x.count, [&](index_t first, index_t columns) {
+      for_each_block<Scalar>(&be.pool(), x.count, [&](index_t first, index_t columns) {
         scratch_scope inner;
         chain.fill_values(nullptr, chain.columns_of(inner, blocks, first, columns));
       });

@@ -71,16 +71,12 @@ class TapGradient {
         Scalar* sum = sums;
         for (index_t t = first_matrix; t < last_matrix; ++t) {
           const auto& pairs = pairs_[static_cast<std::size_t>(t)];
-          for (index_t c = 0; c < columns;) {
-            const index_t wide = std::min<index_t>(detail::tile_columns<Scalar>, columns - c);
-            detail::with_constant<detail::tile_columns<Scalar>>(wide, [&](auto count) {
-              detail::add_outer_products<decltype(count)::value>(
-                  pairs.data(), static_cast<index_t>(pairs.size()), a.column(first) + first_row,
-                  a.stride, valid, b.column(first) + c, b.stride, states, sum);
-            });
-            c += wide;
+          detail::for_each_tile<Scalar>(columns, [&](index_t c, auto wide) {
+            detail::add_outer_products<decltype(wide)::value>(
+                pairs.data(), static_cast<index_t>(pairs.size()), a.column(first) + first_row,
+                a.stride, valid, b.column(first) + c, b.stride, states, sum);
             sum += wide * width;
-          }
+          });
         }
       }
       const Scalar* sum = sums;

@@ -36,53 +36,173 @@ inline constexpr int tile_columns = simd<Scalar>::bytes == 64 ? 8 : 6;
 
 /// What becomes of a sum before it is stored: nothing.
 struct keep {
-  template <class Vector>
-  Vector operator()(const Vector& x) const {
+  template <class T>
+  T operator()(const T& x) const {
     return x;
   }
 };
+/// max(x, 0) of a number or a register; NaN stays NaN.
+struct relu_finish {
+  template <class T>
+  T operator()(const T& x) const {
+    T zero;
+    std::memset(&zero, 0, sizeof zero);
+    return x < zero ? zero : x;
+  }
+};
+/// x where the gate is positive, else 0: the derivative of a ReLU by its value.
+struct relu_gate {
+  template <class T>
+  T operator()(const T& x, const T& gate) const {
+    T zero;
+    std::memset(&zero, 0, sizeof zero);
+    return gate > zero ? x : zero;
+  }
+};
+/// Whether a finish also takes an element of a gate, a block of the output's shape.
+template <class Finish>
+inline constexpr bool is_gated = std::is_same_v<Finish, relu_gate>;
 
+/// A target pixel and the first source pixel of its pattern, as elements of a column.
+struct tap_pixel {
+  index_t target;
+  index_t base;
+};
+
+/// What all columns of a product by one pattern have in common.
 template <class Scalar>
 struct tap_operands {
   const tap_run* runs;
   index_t run_count;
-  const Scalar* panels;  ///< first panel of the tile
-  index_t panel_size;    ///< from one panel to the next
-  const Scalar* bias;    ///< of the first panel's channels, padded to panels; or null
-  index_t channels;      ///< output channels from the first panel's first on
+  const tap_pixel* pixels;  ///< done one after the other
+  index_t pixel_count;
+  const Scalar* weights;  ///< panels, or the row of one output channel
+  index_t panel_size;     ///< from one panel to the next
+  const Scalar* bias;     ///< from the first output channel on, padded to panels; or null
+  index_t channels;       ///< output channels from the first one on
 };
 
-/// The tile of `Panels` panels × `Columns` columns. y[c] receives the output channels of
-/// column c from the base x[c] of its sources.
+/// The columns of a tile: where their tensors begin, at the first output channel for
+/// targets and gates.
+template <class Scalar, int Columns>
+struct tap_columns {
+  const Scalar* source[Columns];
+  Scalar* target[Columns];
+  const Scalar* gate[Columns];
+};
+
+/// Stores a register of sums: the output channels from `first` on of column c, at the
+/// element `pixel` of its target.
+template <class Scalar, int Columns, class Vector, class Finish>
+void store_sum(const tap_operands<Scalar>& in, const tap_columns<Scalar, Columns>& at,
+               index_t first, std::size_t c, index_t pixel, const Vector& sum,
+               const Finish& finish) {
+  constexpr auto lanes = static_cast<index_t>(sizeof(Vector) / sizeof(Scalar));
+  if (first >= in.channels) return;
+  const auto bytes =
+      static_cast<std::size_t>(std::min(lanes, in.channels - first)) * sizeof(Scalar);
+  Vector value;
+  if constexpr (is_gated<Finish>) {
+    Vector gate = sum;
+    if (bytes == sizeof gate) {
+      std::memcpy(&gate, at.gate[c] + pixel + first, sizeof gate);
+    } else {
+      std::memcpy(&gate, at.gate[c] + pixel + first, bytes);
+    }
+    value = finish(sum, gate);
+  } else {
+    value = finish(sum);
+  }
+  if (bytes == sizeof value) {
+    std::memcpy(at.target[c] + pixel + first, &value, sizeof value);
+  } else {
+    std::memcpy(at.target[c] + pixel + first, &value, bytes);
+  }
+}
+
+/// The tile of `Panels` panels × `Columns` columns, at every pixel.
 template <int Panels, int Columns, class Scalar, class Finish>
-[[gnu::noinline, gnu::flatten]] void multiply_tile(const tap_operands<Scalar>& in, const Scalar* const* x,
-                                     Scalar* const* y, const Finish& finish) {
+[[gnu::noinline, gnu::flatten]] void multiply_tile(const tap_operands<Scalar>& in,
+                                                   const tap_columns<Scalar, Columns>& at,
+                                                   const Finish& finish) {
   using simd = detail::simd<Scalar>;
   using vector = typename simd::vector;
   constexpr index_t lanes = simd::lanes;
+  constexpr index_t width = panel_width<Scalar>;
   constexpr int registers = 2 * Panels;
   [&]<std::size_t... C>(std::index_sequence<C...>) {
     [&]<std::size_t... R>(std::index_sequence<R...>) {
-      vector sum[registers][Columns];
-      const auto initial = [&](std::size_t r) {
-        return in.bias == nullptr ? simd::zero()
-                                  : simd::load(in.bias + static_cast<index_t>(r) * lanes);
+      const auto offset_of = [&](std::size_t r) {
+        return static_cast<index_t>(r / 2) * in.panel_size + static_cast<index_t>(r % 2) * lanes;
       };
+      for (const tap_pixel* pixel = in.pixels; pixel != in.pixels + in.pixel_count; ++pixel) {
+        vector sum[registers][Columns];
+        const auto begin = [&](std::size_t r) {
+          const vector b = in.bias == nullptr
+                               ? simd::zero()
+                               : simd::load(in.bias + static_cast<index_t>(r) * lanes);
+          ((sum[r][C] = b), ...);
+        };
+        (begin(R), ...);
+        for (const tap_run* run = in.runs; run != in.runs + in.run_count; ++run) {
+          const Scalar* w = in.weights + run->weight * width;
+          const index_t first = pixel->base + run->source;
+          const Scalar* const source[Columns] = {(at.source[C] + first)...};
+          const index_t steps = run->steps;
+          for (index_t k = 0; k < steps; ++k, w += width) {
+            const vector weight[registers] = {simd::load(w + offset_of(R))...};
+            const auto column = [&](std::size_t c) {
+              const Scalar value = source[c][k];
+              ((sum[R][c] += weight[R] * value), ...);
+            };
+            (column(C), ...);
+          }
+        }
+        const auto store_register = [&](std::size_t r) {
+          (store_sum(in, at, static_cast<index_t>(r) * lanes, C, pixel->target, sum[r][C], finish),
+           ...);
+        };
+        (store_register(R), ...);
+      }
+    }(std::make_index_sequence<static_cast<std::size_t>(registers)>{});
+  }(std::make_index_sequence<static_cast<std::size_t>(Columns)>{});
+}
+
+/// The tile of `Panels` panels × `Columns` columns in which every column has sources of its
+/// own: pixels of one state whose taps differ. Where a column has no source for a tap it
+/// reads zeros, which leaves its sum as it is.
+/// @param matrices of the taps
+/// @param sources tap by tap, `Columns` each: where that source pixel begins
+template <int Panels, int Columns, class Scalar, class Finish>
+[[gnu::noinline, gnu::flatten]] void multiply_mixed_tile(const tap_operands<Scalar>& in,
+                                                         const index_t* matrices,
+                                                         index_t tap_count, index_t inputs,
+                                                         const Scalar* const* sources,
+                                                         const tap_columns<Scalar, Columns>& at,
+                                                         const Finish& finish) {
+  using simd = detail::simd<Scalar>;
+  using vector = typename simd::vector;
+  constexpr index_t lanes = simd::lanes;
+  constexpr index_t width = panel_width<Scalar>;
+  constexpr int registers = 2 * Panels;
+  [&]<std::size_t... C>(std::index_sequence<C...>) {
+    [&]<std::size_t... R>(std::index_sequence<R...>) {
+      const auto offset_of = [&](std::size_t r) {
+        return static_cast<index_t>(r / 2) * in.panel_size + static_cast<index_t>(r % 2) * lanes;
+      };
+      vector sum[registers][Columns];
       const auto begin = [&](std::size_t r) {
-        const vector b = initial(r);
+        const vector b = in.bias == nullptr
+                             ? simd::zero()
+                             : simd::load(in.bias + static_cast<index_t>(r) * lanes);
         ((sum[r][C] = b), ...);
       };
       (begin(R), ...);
-      const auto panel_of = [&](std::size_t r) {
-        return static_cast<index_t>(r / 2) * in.panel_size + static_cast<index_t>(r % 2) * lanes;
-      };
-      const Scalar* const first_panel = in.panels;
-      for (const tap_run* run = in.runs; run != in.runs + in.run_count; ++run) {
-        const Scalar* w = first_panel + run->weight * panel_width<Scalar>;
-        const Scalar* const source[Columns] = {(x[C] + run->source)...};
-        const index_t steps = run->steps;
-        for (index_t k = 0; k < steps; ++k, w += panel_width<Scalar>) {
-          const vector weight[registers] = {simd::load(w + panel_of(R))...};
+      for (index_t tap = 0; tap < tap_count; ++tap, sources += Columns) {
+        const Scalar* w = in.weights + matrices[tap] * inputs * width;
+        const Scalar* const source[Columns] = {sources[C]...};
+        for (index_t k = 0; k < inputs; ++k, w += width) {
+          const vector weight[registers] = {simd::load(w + offset_of(R))...};
           const auto column = [&](std::size_t c) {
             const Scalar value = source[c][k];
             ((sum[R][c] += weight[R] * value), ...);
@@ -90,64 +210,64 @@ template <int Panels, int Columns, class Scalar, class Finish>
           (column(C), ...);
         }
       }
-      const auto store = [&](std::size_t r, std::size_t c) {
-        const index_t first = static_cast<index_t>(r) * lanes;
-        if (first >= in.channels) return;
-        const vector value = finish(sum[r][c]);
-        if (first + lanes <= in.channels) {
-          std::memcpy(y[c] + first, &value, sizeof value);
-        } else {
-          std::memcpy(y[c] + first, &value,
-                      static_cast<std::size_t>(in.channels - first) * sizeof(Scalar));
-        }
+      const auto store_register = [&](std::size_t r) {
+        (store_sum(in, at, static_cast<index_t>(r) * lanes, C, 0, sum[r][C], finish), ...);
       };
-      const auto store_register = [&](std::size_t r) { (store(r, C), ...); };
       (store_register(R), ...);
     }(std::make_index_sequence<static_cast<std::size_t>(registers)>{});
   }(std::make_index_sequence<static_cast<std::size_t>(Columns)>{});
 }
 
 /// Sum of the lanes, in a fixed order: halves are added until one number is left.
-template <index_t Lanes, class Scalar>
-[[nodiscard]] Scalar sum_of_lanes(const Scalar* lane) {
-  if constexpr (Lanes == 1) {
-    return lane[0];
+template <class Scalar, index_t Lanes, class Vector>
+[[nodiscard]] Scalar sum_of_lanes(const Vector& x) {
+  if constexpr (Lanes == 2) {
+    return x[0] + x[1];
   } else {
-    Scalar half[Lanes / 2];
-    for (index_t i = 0; i < Lanes / 2; ++i) half[i] = lane[i] + lane[i + Lanes / 2];
-    return sum_of_lanes<Lanes / 2>(half);
+    typedef Scalar half __attribute__((vector_size(Lanes / 2 * sizeof(Scalar))));
+    half low;
+    half high;
+    std::memcpy(&low, &x, sizeof low);
+    std::memcpy(&high, reinterpret_cast<const char*>(&x) + sizeof low, sizeof high);
+    return sum_of_lanes<Scalar, Lanes / 2>(half(low + high));
   }
 }
 
-/// One output channel of `Columns` columns, where there are too few output channels to
-/// fill a register: registers run along the source channels.
-/// @param weights of this channel, by matrix and source channel
+/// One output channel of `Columns` columns at every pixel, where there are too few output
+/// channels to fill a register: registers run along the source channels.
 template <int Columns, class Scalar, class Finish>
-[[gnu::noinline, gnu::flatten]] void multiply_row(const tap_run* runs, index_t run_count, const Scalar* weights,
-                                    Scalar bias, const Scalar* const* x, Scalar* const* y,
-                                    const Finish& finish) {
+[[gnu::noinline, gnu::flatten]] void multiply_row(const tap_operands<Scalar>& in,
+                                                  const tap_columns<Scalar, Columns>& at,
+                                                  const Finish& finish) {
   using simd = detail::simd<Scalar>;
   using vector = typename simd::vector;
   [&]<std::size_t... C>(std::index_sequence<C...>) {
     const vector zero = simd::zero();
-    vector sum[Columns] = {((void)C, zero)...};
-    Scalar rest[Columns] = {((void)C, bias)...};
-    for (const tap_run* run = runs; run != runs + run_count; ++run) {
-      const Scalar* const w = weights + run->weight;
-      const Scalar* const source[Columns] = {(x[C] + run->source)...};
-      index_t k = 0;
-      for (; k + simd::lanes <= run->steps; k += simd::lanes) {
-        const vector weight = simd::load(w + k);
-        ((sum[C] += weight * simd::load(source[C] + k)), ...);
+    const Scalar bias = in.bias == nullptr ? Scalar(0) : *in.bias;
+    for (const tap_pixel* pixel = in.pixels; pixel != in.pixels + in.pixel_count; ++pixel) {
+      vector sum[Columns] = {((void)C, zero)...};
+      Scalar rest[Columns] = {((void)C, bias)...};
+      for (const tap_run* run = in.runs; run != in.runs + in.run_count; ++run) {
+        const Scalar* const w = in.weights + run->weight;
+        const index_t first = pixel->base + run->source;
+        const Scalar* const source[Columns] = {(at.source[C] + first)...};
+        index_t k = 0;
+        for (; k + simd::lanes <= run->steps; k += simd::lanes) {
+          const vector weight = simd::load(w + k);
+          ((sum[C] += weight * simd::load(source[C] + k)), ...);
+        }
+        for (; k < run->steps; ++k) ((rest[C] += w[k] * source[C][k]), ...);
       }
-      for (; k < run->steps; ++k) ((rest[C] += w[k] * source[C][k]), ...);
+      const auto store = [&](std::size_t c) {
+        const Scalar value = sum_of_lanes<Scalar, simd::lanes>(sum[c]) + rest[c];
+        if constexpr (is_gated<Finish>) {
+          at.target[c][pixel->target] = finish(value, at.gate[c][pixel->target]);
+        } else {
+          at.target[c][pixel->target] = finish(value);
+        }
+      };
+      (store(C), ...);
     }
-    const auto store = [&](std::size_t c) {
-      alignas(simd::bytes) Scalar lane[simd::lanes];
-      std::memcpy(lane, &sum[c], sizeof lane);
-      *y[c] = finish(sum_of_lanes<simd::lanes>(lane) + rest[c]);
-    };
-    (store(C), ...);
   }(std::make_index_sequence<static_cast<std::size_t>(Columns)>{});
 }
 

@@ -4,60 +4,36 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
 #include <map>
-#include <memory>
-#include <new>
+#include <span>
 #include <utility>
 #include <vector>
 
+#include <basin/backend/cpu/scratch.hpp>
 #include <basin/backend/cpu/thread_pool.hpp>
 #include <basin/nn/block.hpp>
+#include <basin/nn/cpu/aligned_array.hpp>
 #include <basin/nn/cpu/tap_kernel.hpp>
 #include <basin/nn/taps.hpp>
 
 namespace basin {
 namespace detail {
 
-/// Vectors that are read by whole registers, on a cache line's border.
-template <class T>
-class aligned_array {
- public:
-  aligned_array() = default;
-  aligned_array(const aligned_array& other) { *this = other; }
-  aligned_array(aligned_array&&) noexcept = default;
-  aligned_array& operator=(const aligned_array& other) {
-    resize(other.size_);
-    std::copy_n(other.data(), size_, data());
-    return *this;
-  }
-  aligned_array& operator=(aligned_array&&) noexcept = default;
-
-  /// `count` zeros, unless there are that many elements already, which then stay.
-  void resize(index_t count) {
-    if (count == size_ && memory_) return;
-    memory_.reset(static_cast<T*>(::operator new[](
-        static_cast<std::size_t>(std::max<index_t>(count, 1)) * sizeof(T), std::align_val_t{64})));
-    size_ = count;
-    std::fill_n(memory_.get(), count, T{});
-  }
-  [[nodiscard]] T* data() noexcept { return memory_.get(); }
-  [[nodiscard]] const T* data() const noexcept { return memory_.get(); }
-  [[nodiscard]] index_t size() const noexcept { return size_; }
-
- private:
-  struct free_aligned {
-    void operator()(T* p) const noexcept { ::operator delete[](p, std::align_val_t{64}); }
+/// Splits n columns among tiles of the sizes that are compiled: f(first, size), the size
+/// as a constant, largest first.
+template <class Scalar, class F>
+void for_each_tile(index_t n, F&& f) {
+  constexpr int most = tile_columns<Scalar>;
+  index_t first = 0;
+  const auto take = [&](auto size) {
+    for (; n - first >= size; first += size) f(first, size);
   };
-  std::unique_ptr<T[], free_aligned> memory_;
-  index_t size_ = 0;
-};
-
-/// f<1>() ... f<Most>(), by a number known when running.
-template <int Most, class F>
-void with_constant(index_t n, F&& f) {
-  [&]<int... N>(std::integer_sequence<int, N...>) {
-    ((n == N + 1 ? f(std::integral_constant<int, N + 1>{}) : void()), ...);
-  }(std::make_integer_sequence<int, Most>{});
+  take(std::integral_constant<int, most>{});
+  take(std::integral_constant<int, most / 2>{});
+  take(std::integral_constant<int, 2>{});
+  take(std::integral_constant<int, 1>{});
 }
 
 }  // namespace detail
@@ -87,6 +63,7 @@ class TapProduct {
         along_outputs_(2 * outputs >= detail::simd<Scalar>::lanes ||
                        2 * inputs < detail::simd<Scalar>::lanes) {
     find_patterns(joins);
+    if (along_outputs_ && inputs_ >= least_mixed_inputs) find_mixtures(joins);
     packed_.resize(bias_width() * matrices_ * inputs);
     bias_.resize(bias_width() * (own_bias ? joins.targets() : 1));
   }
@@ -131,18 +108,23 @@ class TapProduct {
   /// y = finish(b + W x), or without b.
   /// @param x source pixels × inputs a column
   /// @param y target pixels × outputs a column; must not overlap x
+  /// @param gate of y's shape, for a finish that takes one
   template <class Finish = detail::keep>
   void multiply(thread_pool* pool, block<const Scalar> x, block<Scalar> y, bool with_bias,
-                const Finish& finish = {}) const {
-    // Panel by panel, so that its weights stay in cache while all pixels pass by.
+                const Finish& finish = {}, block<const Scalar> gate = {}) const {
     const index_t groups = along_outputs_ ? panels() : 1;
     const index_t slots = static_cast<index_t>(pixels_.size());
     // Smallest share of work that is worth another thread's attention.
     const index_t worth = index_t{1} << 17;
     const index_t total = multiplications() * x.count;
     const index_t threads = pool == nullptr ? 1 : pool->size();
+    if (x.count == 1 && !mixtures_.empty()) {
+      multiply_mixtures(threads > 1 && total >= 2 * worth ? pool : nullptr, x, y, gate, with_bias,
+                        finish);
+      return;
+    }
     if (threads == 1 || total < 2 * worth) {
-      multiply_part(x, y, with_bias, finish, 0, groups, 0, slots);
+      multiply_part(x, y, gate, with_bias, finish, 0, groups, 0, slots);
       return;
     }
     const index_t wanted = std::min(4 * threads, total / worth);
@@ -151,18 +133,13 @@ class TapProduct {
     pool->run(panel_parts * pixel_parts, [&](index_t task) {
       const index_t a = task / pixel_parts;
       const index_t b = task % pixel_parts;
-      multiply_part(x, y, with_bias, finish, groups * a / panel_parts,
+      multiply_part(x, y, gate, with_bias, finish, groups * a / panel_parts,
                     groups * (a + 1) / panel_parts, slots * b / pixel_parts,
                     slots * (b + 1) / pixel_parts);
     });
   }
 
  private:
-  /// A target pixel and the first source pixel of its pattern.
-  struct pixel {
-    index_t target;
-    index_t base;
-  };
   struct pattern {
     index_t first_run;
     index_t run_count;
@@ -177,7 +154,8 @@ class TapProduct {
   [[nodiscard]] const Scalar* bias_of(const pattern& one, bool with_bias) const noexcept {
     if (!with_bias) return nullptr;
     return bias_.data() +
-           (own_bias_ ? pixels_[static_cast<std::size_t>(one.first_pixel)].target * bias_width()
+           (own_bias_ ? pixels_[static_cast<std::size_t>(one.first_pixel)].target / outputs_ *
+                            bias_width()
                       : 0);
   }
 
@@ -196,7 +174,7 @@ class TapProduct {
 
   void find_patterns(const taps& joins) {
     // A pattern is known by its matrices and the distances of its sources.
-    std::map<std::vector<index_t>, std::vector<pixel>> by_taps;
+    std::map<std::vector<index_t>, std::vector<detail::tap_pixel>> by_taps;
     std::vector<const std::vector<index_t>*> in_order;
     for (index_t q = 0; q < joins.targets(); ++q) {
       std::vector<index_t> key;
@@ -211,7 +189,7 @@ class TapProduct {
       }
       const auto [at, is_new] = by_taps.try_emplace(std::move(key));
       if (is_new) in_order.push_back(&at->first);
-      at->second.push_back({q, base});
+      at->second.push_back({q * outputs_, base * inputs_});
     }
     for (const std::vector<index_t>* key : in_order) {
       pattern found{static_cast<index_t>(runs_.size()), 0, static_cast<index_t>(pixels_.size()),
@@ -227,98 +205,240 @@ class TapProduct {
         }
       }
       found.run_count = static_cast<index_t>(runs_.size()) - found.first_run;
-      const std::vector<pixel>& members = by_taps.find(*key)->second;
+      const std::vector<detail::tap_pixel>& members = by_taps.find(*key)->second;
       pixels_.insert(pixels_.end(), members.begin(), members.end());
       found.last_pixel = static_cast<index_t>(pixels_.size());
       patterns_.push_back(found);
     }
   }
 
+  /// Of a single state: pixels whose taps are among those of one pattern, beside each other
+  /// in a tile.
+  struct mixture {
+    std::vector<index_t> matrices;      ///< of the taps, as the widest pattern has them
+    std::vector<index_t> targets;       ///< first element of each pixel
+    std::vector<std::int32_t> sources;  ///< tap by tap for each pixel; -1: none
+  };
+
+  /// Few source channels do not pay for a list of sources.
+  static constexpr index_t least_mixed_inputs = 16;
+
+  void find_mixtures(const taps& joins) {
+    // A matrix that only one pixel uses is read once in any case.
+    if (taps_ < 2 * matrices_ || own_bias_) return;
+    if (joins.sources() * inputs_ > std::numeric_limits<std::int32_t>::max()) return;
+    const auto taps_of = [&](index_t q) {
+      return std::span(joins.list())
+          .subspan(static_cast<std::size_t>(joins.begin(q)),
+                   static_cast<std::size_t>(joins.begin(q + 1) - joins.begin(q)));
+    };
+    std::vector<index_t> widest_first;
+    for (const pattern& one : patterns_) {
+      for (index_t p = one.first_pixel; p < one.last_pixel; ++p) {
+        widest_first.push_back(pixels_[static_cast<std::size_t>(p)].target / outputs_);
+      }
+    }
+    std::stable_sort(widest_first.begin(), widest_first.end(), [&](index_t a, index_t b) {
+      return taps_of(a).size() > taps_of(b).size();
+    });
+    for (const index_t q : widest_first) {
+      // A tap's position in the mixture, or its end.
+      const auto position = [&](const mixture& m, index_t matrix) {
+        return std::find(m.matrices.begin(), m.matrices.end(), matrix) - m.matrices.begin();
+      };
+      const auto fits = [&](const mixture& m) {
+        const auto own = taps_of(q);
+        return std::all_of(own.begin(), own.end(), [&](const taps::tap& one) {
+          return position(m, one.matrix) < static_cast<index_t>(m.matrices.size());
+        });
+      };
+      auto to = std::find_if(mixtures_.begin(), mixtures_.end(), fits);
+      if (to == mixtures_.end()) {
+        mixture fresh;
+        for (const taps::tap& one : taps_of(q)) fresh.matrices.push_back(one.matrix);
+        to = mixtures_.insert(mixtures_.end(), std::move(fresh));
+      }
+      to->targets.push_back(q * outputs_);
+      const std::size_t begin = to->sources.size();
+      to->sources.resize(begin + to->matrices.size(), -1);
+      for (const taps::tap& one : taps_of(q)) {
+        to->sources[begin + static_cast<std::size_t>(position(*to, one.matrix))] =
+            static_cast<std::int32_t>(one.source * inputs_);
+      }
+    }
+    zeros_.resize(inputs_);
+  }
+
   template <class Finish>
-  void multiply_part(block<const Scalar> x, block<Scalar> y, bool with_bias, const Finish& finish,
-                     index_t first_panel, index_t last_panel, index_t first_slot,
-                     index_t last_slot) const {
+  void multiply_mixtures(thread_pool* pool, block<const Scalar> x, block<Scalar> y,
+                         block<const Scalar> gate, bool with_bias, const Finish& finish) const {
     constexpr index_t most = detail::tile_columns<Scalar>;
-    const index_t tiles = (x.count + most - 1) / most;  // of states, at one pixel
+    const index_t pairs = (panels() + 1) / 2;
+    for (const mixture& one : mixtures_) {
+      const auto pixels = static_cast<index_t>(one.targets.size());
+      const index_t tiles = (pixels + most - 1) / most;
+      const auto run_task = [&](index_t task) {
+        const index_t panel = task / tiles * 2;
+        const index_t panel_end = std::min(panel + 2, panels());
+        const index_t first = task % tiles * most;
+        const index_t count = std::min(most, pixels - first);
+        if (2 * count > most) {
+          multiply_mixed<most>(one, first, count, panel, panel_end, x, y, gate, with_bias, finish);
+        } else {
+          multiply_mixed<most / 2>(one, first, count, panel, panel_end, x, y, gate, with_bias,
+                                   finish);
+        }
+      };
+      if (pool != nullptr) {
+        pool->run(pairs * tiles, run_task);
+      } else {
+        for (index_t task = 0; task < pairs * tiles; ++task) run_task(task);
+      }
+    }
+  }
+
+  /// `count` pixels of a mixture in a tile of `Columns` columns, the rest of which read
+  /// zeros and are written to nobody's memory.
+  template <int Columns, class Finish>
+  void multiply_mixed(const mixture& one, index_t first, index_t count, index_t panel,
+                      index_t panel_end, block<const Scalar> x, block<Scalar> y,
+                      block<const Scalar> gate, bool with_bias, const Finish& finish) const {
+    constexpr index_t width = detail::panel_width<Scalar>;
+    const auto taps = static_cast<index_t>(one.matrices.size());
+    scratch_scope scope;
+    const Scalar** const sources = scope.get<const Scalar*>(taps * Columns);
+    Scalar* const nobody = scope.get<Scalar>(2 * width);
+    for (index_t t = 0; t < taps; ++t) {
+      for (index_t c = 0; c < Columns; ++c) {
+        const std::int32_t from =
+            c < count ? one.sources[static_cast<std::size_t>((first + c) * taps + t)] : -1;
+        sources[t * Columns + c] = from < 0 ? zeros_.data() : x.data + from;
+      }
+    }
+    const Scalar* const bias = bias_of(patterns_.front(), with_bias);
+    detail::tap_operands<Scalar> in{nullptr, 0,       nullptr, 0, nullptr,
+                                    matrices_ * inputs_ * width, nullptr, 0};
+    const auto take = [&](auto panels) {
+      for (; panel + panels <= panel_end; panel += panels) {
+        const index_t channel = panel * width;
+        detail::tap_columns<Scalar, Columns> at;
+        for (index_t c = 0; c < Columns; ++c) {
+          const bool real = c < count;
+          const index_t target =
+              real ? one.targets[static_cast<std::size_t>(first + c)] + channel : 0;
+          at.source[c] = nullptr;
+          at.target[c] = real ? y.data + target : nobody;
+          at.gate[c] = !detail::is_gated<Finish> ? nullptr : real ? gate.data + target : nobody;
+        }
+        in.weights = packed_.data() + panel * in.panel_size;
+        in.bias = bias == nullptr ? nullptr : bias + channel;
+        in.channels = outputs_ - channel;
+        detail::multiply_mixed_tile<decltype(panels)::value>(in, one.matrices.data(), taps,
+                                                             inputs_, sources, at, finish);
+      }
+    };
+    if constexpr (Columns < detail::tile_columns<Scalar>) {
+      take(std::integral_constant<int, 2>{});
+    }
+    take(std::integral_constant<int, 1>{});
+  }
+
+  template <class Finish>
+  void multiply_part(block<const Scalar> x, block<Scalar> y, block<const Scalar> gate,
+                     bool with_bias, const Finish& finish, index_t first_panel,
+                     index_t last_panel, index_t first_slot, index_t last_slot) const {
+    constexpr index_t most = detail::tile_columns<Scalar>;
     const index_t pixels_at_once = std::max<index_t>(1, most / x.count);
-    // Few columns alone do not fill the accumulators; several panels at once do.
+    // With few columns, several panels share a tile.
     const index_t panels_at_once = 2 * x.count >= most ? 1 : 4;
+    const auto columns_at = [&](index_t j, const detail::tap_pixel& p, index_t c, auto& to) {
+      to.source[c] = x.column(j) + p.base;
+      to.target[c] = y.column(j) + p.target;
+      to.gate[c] = detail::is_gated<Finish> ? gate.column(j) + p.target : nullptr;
+    };
+    // Panel by panel, so that its weights stay in cache while all pixels pass by.
     for (index_t panel = first_panel; panel < last_panel; panel += panels_at_once) {
       const index_t panel_end = std::min(panel + panels_at_once, last_panel);
       for (const pattern& one : patterns_) {
         const index_t begin = std::max(one.first_pixel, first_slot);
         const index_t end = std::min(one.last_pixel, last_slot);
-        for (index_t slot = begin; slot < end; slot += pixels_at_once) {
-          const index_t pixels = std::min(pixels_at_once, end - slot);
-          for (index_t tile = 0; tile < tiles; ++tile) {
-            const index_t first = x.count * tile / tiles;
-            const index_t last = x.count * (tile + 1) / tiles;
-            const Scalar* from[most];
-            Scalar* to[most];
-            index_t columns = 0;
-            for (index_t p = slot; p < slot + pixels; ++p) {
-              const pixel& at = pixels_[static_cast<std::size_t>(p)];
-              for (index_t j = first; j < last; ++j, ++columns) {
-                from[columns] = x.column(j) + at.base * inputs_;
-                to[columns] = y.column(j) + at.target * outputs_;
-              }
+        if (begin >= end) continue;
+        const detail::tap_pixel* const pixels = pixels_.data() + begin;
+        detail::tap_columns<Scalar, most> columns;
+        if (pixels_at_once == 1) {
+          for (index_t first = 0; first < x.count; first += most) {
+            const index_t count = std::min(most, x.count - first);
+            for (index_t c = 0; c < count; ++c) columns_at(first + c, {0, 0}, c, columns);
+            multiply_columns(one, pixels, end - begin, panel, panel_end, columns, count,
+                             with_bias, finish);
+          }
+        } else {
+          static constexpr detail::tap_pixel here{0, 0};
+          for (index_t slot = 0; slot < end - begin; slot += pixels_at_once) {
+            const index_t last = std::min(slot + pixels_at_once, end - begin);
+            index_t count = 0;
+            for (index_t p = slot; p < last; ++p) {
+              for (index_t j = 0; j < x.count; ++j) columns_at(j, pixels[p], count++, columns);
             }
-            if (along_outputs_) {
-              multiply_panels(one, panel, panel_end, columns, from, to, with_bias, finish);
-            } else {
-              multiply_rows(one, columns, from, to, with_bias, finish);
-            }
+            multiply_columns(one, &here, 1, panel, panel_end, columns, count, with_bias, finish);
           }
         }
       }
     }
   }
 
+  /// The pixels of a pattern for at most a tile's columns.
   template <class Finish>
-  void multiply_panels(const pattern& one, index_t panel, index_t panel_end, index_t columns,
-                       const Scalar* const* from, Scalar* const* to, bool with_bias,
-                       const Finish& finish) const {
+  void multiply_columns(const pattern& one, const detail::tap_pixel* pixels, index_t pixel_count,
+                        index_t panel, index_t panel_end,
+                        const detail::tap_columns<Scalar, detail::tile_columns<Scalar>>& columns,
+                        index_t count, bool with_bias, const Finish& finish) const {
     constexpr index_t width = detail::panel_width<Scalar>;
-    const index_t panel_size = matrices_ * inputs_ * width;
     const Scalar* const bias = bias_of(one, with_bias);
-    while (panel < panel_end) {
-      Scalar* shifted[detail::tile_columns<Scalar>];
-      for (index_t c = 0; c < columns; ++c) shifted[c] = to[c] + panel * width;
-      const detail::tap_operands<Scalar> in{runs_.data() + one.first_run,
-                                            one.run_count,
-                                            packed_.data() + panel * panel_size,
-                                            panel_size,
-                                            bias == nullptr ? nullptr : bias + panel * width,
-                                            outputs_ - panel * width};
-      if (columns == 1 && panel + 4 <= panel_end) {
-        detail::multiply_tile<4, 1>(in, from, shifted, finish);
-        panel += 4;
-      } else if (columns == 2 && panel + 2 <= panel_end) {
-        detail::multiply_tile<2, 2>(in, from, shifted, finish);
-        panel += 2;
-      } else {
-        detail::with_constant<detail::tile_columns<Scalar>>(columns, [&](auto count) {
-          detail::multiply_tile<1, decltype(count)::value>(in, from, shifted, finish);
-        });
-        ++panel;
+    detail::tap_operands<Scalar> in{runs_.data() + one.first_run,
+                                    one.run_count,
+                                    pixels,
+                                    pixel_count,
+                                    nullptr,
+                                    matrices_ * inputs_ * width,
+                                    nullptr,
+                                    0};
+    /// `size` columns, from an output channel on.
+    const auto from = [&](index_t channel, index_t first, auto size) {
+      detail::tap_columns<Scalar, decltype(size)::value> part;
+      for (index_t c = 0; c < size; ++c) {
+        part.source[c] = columns.source[first + c];
+        part.target[c] = columns.target[first + c] + channel;
+        part.gate[c] = detail::is_gated<Finish> ? columns.gate[first + c] + channel : nullptr;
       }
+      in.bias = bias == nullptr ? nullptr : bias + channel;
+      in.channels = outputs_ - channel;
+      return part;
+    };
+    if (!along_outputs_) {
+      for (index_t o = 0; o < outputs_; ++o) {
+        in.weights = packed_.data() + o * matrices_ * inputs_;
+        detail::for_each_tile<Scalar>(count, [&](index_t first, auto size) {
+          detail::multiply_row(in, from(o, first, size), finish);
+        });
+      }
+      return;
     }
-  }
-
-  template <class Finish>
-  void multiply_rows(const pattern& one, index_t columns, const Scalar* const* from,
-                     Scalar* const* to, bool with_bias, const Finish& finish) const {
-    const Scalar* const bias = bias_of(one, with_bias);
-    for (index_t o = 0; o < outputs_; ++o) {
-      Scalar* shifted[detail::tile_columns<Scalar>];
-      for (index_t c = 0; c < columns; ++c) shifted[c] = to[c] + o;
-      detail::with_constant<detail::tile_columns<Scalar>>(columns, [&](auto count) {
-        detail::multiply_row<decltype(count)::value>(
-            runs_.data() + one.first_run, one.run_count,
-            packed_.data() + o * matrices_ * inputs_, bias == nullptr ? Scalar(0) : bias[o],
-            from, shifted, finish);
-      });
-    }
+    detail::for_each_tile<Scalar>(count, [&](index_t first, auto size) {
+      constexpr int columns_here = decltype(size)::value;
+      // Few columns alone do not fill the accumulators; several panels at once do.
+      constexpr int together = columns_here == 1 ? 4 : columns_here == 2 ? 2 : 1;
+      index_t next = panel;
+      const auto take = [&](auto panels) {
+        for (; next + panels <= panel_end; next += panels) {
+          in.weights = packed_.data() + next * in.panel_size;
+          detail::multiply_tile<decltype(panels)::value>(in, from(next * width, first, size),
+                                                         finish);
+        }
+      };
+      take(std::integral_constant<int, together>{});
+      if constexpr (together > 1) take(std::integral_constant<int, 1>{});
+    });
   }
 
   bool own_bias_ = false;
@@ -328,8 +448,10 @@ class TapProduct {
   index_t taps_ = 0;
   bool along_outputs_ = true;
   std::vector<detail::tap_run> runs_;
-  std::vector<pixel> pixels_;
+  std::vector<detail::tap_pixel> pixels_;
   std::vector<pattern> patterns_;
+  std::vector<mixture> mixtures_;
+  detail::aligned_array<Scalar> zeros_;
   detail::aligned_array<Scalar> packed_;
   detail::aligned_array<Scalar> bias_;
 };
