@@ -10,8 +10,9 @@
 ///   hidden            widths of fully_connected: "128,32"; "" for none
 ///   latent            k
 ///   activation        "relu", "leaky_relu:0.01", … (parse_activation)
-///   code_activation   of fully_connected
+///   code_activation   of table3 and fully_connected
 ///   image_activation  of fully_connected
+///   variational       of table3: "true" or "false"
 ///   bias, tied        "true" or "false"
 ///
 /// Format and architecture alone must be there. Else sizes and biases follow from the tensors'
@@ -62,8 +63,11 @@ void each_setting(Options& options, const Visit& visit) {
   if constexpr (requires { options.activation; }) visit("activation", options.activation);
   if constexpr (requires { options.code_activation; }) {
     visit("code_activation", options.code_activation);
+  }
+  if constexpr (requires { options.image_activation; }) {
     visit("image_activation", options.image_activation);
   }
+  if constexpr (requires { options.variational; }) visit("variational", options.variational);
   visit("bias", options.bias);
   visit("tied", options.tied);
 }
@@ -181,7 +185,9 @@ class ModelHeader {
   void complete(table3_options& options) const {
     read(options);
     if (!has("width")) options.width = size("enc.0.weight", 4, 0);
-    if (!has("latent")) options.latent = size("enc.9.weight", 2, 0);
+    if (!has("latent")) {
+      options.latent = size("enc.9.weight", 2, 0) / (options.variational ? 2 : 1);
+    }
     if (!has("bias")) options.bias = file_.contains("enc.0.bias");
     if (has("image")) return;
     const index_t features = size("enc.9.weight", 2, 1);

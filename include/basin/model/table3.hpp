@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <string>
+#include <variant>
 
 #include <basin/core/error.hpp>
 #include <basin/core/index.hpp>
@@ -26,6 +27,10 @@ struct table3_options {
   /// homogeneous, f(cz) = c f(z) for c > 0: every nonzero fixed point lies on a ray of them.
   bool bias = true;
   bool tied = false;  ///< the decoder's weights are the encoder's, see Autoencoder
+  /// Of the code: none in the paper; sigmoid for `sparse_kl`, relu for `sparse_l1`.
+  any_activation code_activation = identity_function{};
+  /// The encoder gives k means and k logarithms of variances, see Autoencoder.
+  bool variational = false;
 
   /// @throws argument_error that names the setting and, for an image of another size, the
   ///   size to pad it to
@@ -48,6 +53,14 @@ struct table3_options {
     in_range("latent", latent);
     require_shape("table3: features", features());
     require_activation("table3", activation);
+    require_activation("table3: code_activation", code_activation);
+    require(!variational || !has_code_activation(), "table3",
+            "a variational code has no activation");
+    require(!variational || !tied, "table3", "the weights of a variational model cannot be tied");
+  }
+
+  [[nodiscard]] bool has_code_activation() const noexcept {
+    return !std::holds_alternative<identity_function>(code_activation);
   }
 
   /// Shape between the convolutions and the dense layers: 8 d channels of H/16 × W/16.
@@ -63,7 +76,8 @@ struct table3_options {
 ///
 /// of which Flatten and Unflatten are not needed here. Convolutions double the channels,
 /// from d to 8 d, and halve the image (kernel 3, stride 2, padding 1); transposed ones
-/// (output padding 1) do the reverse. No activation follows the last layer of either half.
+/// (output padding 1) do the reverse. No activation follows the last layer of either half,
+/// but for a code_activation.
 /// @throws argument_error see table3_options::check
 [[nodiscard]] inline autoencoder_plan plan(const table3_options& options) {
   options.check();
@@ -91,7 +105,15 @@ struct table3_options {
                             .options = halving});
     plan.encoder.push_back(activation(2 * i + 1, scale[i + 1]));
   }
-  plan.encoder.push_back({.name = "9", .from = scale[4], .to = code, .options = halving});
+  const tensor_shape head{options.variational ? 2 * options.latent : options.latent, 1, 1};
+  plan.encoder.push_back({.name = "9", .from = scale[4], .to = head, .options = halving});
+  if (options.has_code_activation()) {
+    plan.encoder.push_back({.name = "10",
+                            .kind = layer_kind::activation,
+                            .from = code,
+                            .to = code,
+                            .function = options.code_activation});
+  }
   plan.decoder.push_back({.name = "0", .from = code, .to = scale[4], .options = halving});
   for (std::size_t i = 0; i < 4; ++i) {
     plan.decoder.push_back(activation(2 * i + 2, scale[4 - i]));

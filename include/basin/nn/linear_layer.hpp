@@ -105,17 +105,17 @@ class LinearLayer {
   // y = max(W x + b, 0); then a derivative is 0 where the ReLU's value `gate` is.
 
   void forward_relu(thread_pool* pool, block<const Scalar> x, block<Scalar> y) const {
-    forward_.multiply(pool, x, y, has_bias(), detail::relu_finish{});
+    forward_.multiply(pool, x, y, has_bias(), detail::finish::relu);
   }
   /// @param gate the ReLU's values behind this layer
   void jvp_relu(thread_pool* pool, block<const Scalar> v, block<const Scalar> gate,
                 block<Scalar> jv) const {
-    forward_.multiply(pool, v, jv, false, detail::relu_gate{}, gate);
+    forward_.multiply(pool, v, jv, false, detail::finish::relu_gate, gate);
   }
   /// @param gate the ReLU's values before this layer
   void vjp_relu(thread_pool* pool, block<const Scalar> u, block<const Scalar> gate,
                 block<Scalar> jtu) const {
-    transposed_.multiply(pool, u, jtu, false, detail::relu_gate{}, gate);
+    transposed_.multiply(pool, u, jtu, false, detail::finish::relu_gate, gate);
   }
 
   void gradient(thread_pool* pool, block<const Scalar> x, block<const Scalar>,

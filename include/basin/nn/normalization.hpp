@@ -25,11 +25,13 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <basin/backend/cpu/packet.hpp>
 #include <basin/backend/cpu/scratch.hpp>
+#include <basin/core/finite.hpp>
 #include <basin/nn/layer.hpp>
 #include <basin/nn/linear_layer.hpp>
 
@@ -45,7 +47,7 @@ namespace detail {
 inline void require_norm(std::string_view where, const tensor_shape& shape,
                          const norm_options& options) {
   require_shape(where, shape);
-  require(options.eps >= 0 && std::isfinite(options.eps), where,
+  require(options.eps >= 0 && is_finite(options.eps), where,
           "eps is " + std::to_string(options.eps) + ", it must be finite and at least 0");
 }
 }  // namespace detail
@@ -98,7 +100,7 @@ class BatchNorm {
     require_size("batch_norm", "length of the mean", mean.size, shape_.channels);
     require_size("batch_norm", "length of the variance", variance.size, shape_.channels);
     for (index_t c = 0; c < shape_.channels; ++c) {
-      require(variance[c] >= 0 && std::isfinite(variance[c]), "batch_norm",
+      require(variance[c] >= 0 && is_finite(variance[c]), "batch_norm",
               "the variance of channel " + std::to_string(c) + " is " +
                   std::to_string(variance[c]) + ", it must be finite and at least 0");
     }
@@ -224,7 +226,8 @@ template <class Scalar>
 /// @param norm the batch norm
 /// @param linear the dense, convolutional or transposed convolutional layer before it
 /// @throws size_error if the norm does not take what the linear layer gives
-/// @throws argument_error if the linear layer has no bias to be moved
+/// @throws argument_error if the linear layer has no bias to be moved, or gives more than 2^24
+///   numbers
 template <class Scalar>
 [[nodiscard]] LinearLayer<Scalar> fold(const BatchNorm<Scalar>& norm, LinearLayer<Scalar> linear) {
   const tensor_shape shape = linear.output_shape();
@@ -275,7 +278,8 @@ template <class Scalar>
 /// order that the shape alone determines.
 ///
 /// Cost: 9 operations an element in forward, 15 in jvp and vjp, 35 in dual_vjp; derivatives
-/// compute h again. Memory: two numbers an element of one state, and scratch for a few groups.
+/// compute h again. Memory: at most three numbers an element of one state, and scratch for a
+/// few groups.
 template <class Scalar>
 class GroupNorm {
  public:
@@ -299,6 +303,14 @@ class GroupNorm {
             std::to_string(groups) + " groups do not divide " + std::to_string(shape.channels) +
                 " channels");
     size_ = shape.size() / groups;
+    if (groups > 1 && shape.pixels() > 1) {
+      const index_t channels = shape.channels / groups;
+      order_.reserve(static_cast<std::size_t>(shape.size()));
+      for (index_t i = 0; i < shape.size(); ++i) {
+        const index_t pixel = i % size_ / channels;
+        order_.push_back(pixel * shape.channels + i / size_ * channels + i % channels);
+      }
+    }
     const index_t count = own == affine_of::channels ? shape.channels : shape.size();
     if (options.affine) {
       weight_.assign(static_cast<std::size_t>(count), Scalar(1));
@@ -445,44 +457,30 @@ class GroupNorm {
   /// f(i, k) for every element i, counted group by group, with its parameter k.
   template <class F>
   void for_each_element(const F& f) const {
-    const index_t channels = shape_.channels / groups_;
     for (index_t i = 0; i < shape_.size(); ++i) {
-      const index_t channel = i / size_ * channels + i % channels;
-      const index_t pixel = i % size_ / channels;
-      f(i, own_ == affine_of::channels ? channel : channel * shape_.pixels() + pixel);
+      const index_t at = order_.empty() ? i : order_[static_cast<std::size_t>(i)];
+      f(i, own_ == affine_of::channels ? at % shape_.channels : shape_.border_row(at));
     }
   }
 
-  /// Whether the elements of a group stand beside each other in a column.
-  [[nodiscard]] bool together() const noexcept { return groups_ == 1 || shape_.pixels() == 1; }
-  /// f(element of the group, element of the column, how many), piece by piece.
-  template <class F>
-  void for_each_piece(index_t g, const F& f) const {
-    const index_t channels = shape_.channels / groups_;
-    for (index_t p = 0; p < shape_.pixels(); ++p) {
-      f(p * channels, p * shape_.channels + g * channels, channels);
-    }
-  }
   /// The elements of group g beside each other.
   const Scalar* gathered(scratch_scope& scope, block<const Scalar> from, index_t j,
                          index_t g) const {
     const Scalar* const column = from.column(j);
-    if (together()) return column + g * size_;
+    if (order_.empty()) return column + g * size_;
+    const index_t* const order = order_.data() + g * size_;
     Scalar* const memory = scope.get<Scalar>(size_);
-    for_each_piece(g, [&](index_t at, index_t in_column, index_t n) {
-      std::copy_n(column + in_column, n, memory + at);
-    });
+    for (index_t i = 0; i < size_; ++i) memory[i] = column[order[i]];
     return memory;
   }
   /// Memory for the elements of group g, from which scatter puts them into the column.
   Scalar* place(scratch_scope& scope, block<Scalar> to, index_t j, index_t g) const {
-    return together() ? to.column(j) + g * size_ : scope.get<Scalar>(size_);
+    return order_.empty() ? to.column(j) + g * size_ : scope.get<Scalar>(size_);
   }
   void scatter(const Scalar* memory, block<Scalar> to, index_t j, index_t g) const {
-    if (together()) return;
-    for_each_piece(g, [&](index_t at, index_t in_column, index_t n) {
-      std::copy_n(memory + at, n, to.column(j) + in_column);
-    });
+    if (order_.empty()) return;
+    const index_t* const order = order_.data() + g * size_;
+    for (index_t i = 0; i < size_; ++i) to.column(j)[order[i]] = memory[i];
   }
 
   // What follows works on the size_ numbers of one group. Outputs may be inputs.
@@ -528,7 +526,9 @@ class GroupNorm {
   index_t groups_;
   affine_of own_;
   norm_options options_;
-  index_t size_ = 0;  ///< of a group
+  index_t size_ = 0;            ///< of a group
+  std::vector<index_t> order_;  ///< where in a column the elements of all groups stand, one
+                                ///< after the other; empty: in this order
   std::vector<Scalar> weight_;
   std::vector<Scalar> bias_;
   std::vector<Scalar> scale_;  ///< a and b of every element, group by group

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 
 #include <basin/backend/cpu/scratch.hpp>
 #include <basin/core/finite.hpp>

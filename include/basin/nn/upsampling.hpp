@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 
 #include <basin/nn/layer.hpp>
 #include <basin/nn/linear_layer.hpp>

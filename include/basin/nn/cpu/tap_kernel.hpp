@@ -34,34 +34,12 @@ inline constexpr index_t panel_width = 2 * simd<Scalar>::lanes;
 template <class Scalar>
 inline constexpr int tile_columns = simd<Scalar>::bytes == 64 ? 8 : 6;
 
-/// What becomes of a sum before it is stored: nothing.
-struct keep {
-  template <class T>
-  T operator()(const T& x) const {
-    return x;
-  }
+/// What becomes of a sum before it is stored.
+enum class finish {
+  none,
+  relu,       ///< max(sum, 0); NaN stays NaN
+  relu_gate,  ///< 0 unless a gate is positive: the derivative of a ReLU by its value
 };
-/// max(x, 0) of a number or a register; NaN stays NaN.
-struct relu_finish {
-  template <class T>
-  T operator()(const T& x) const {
-    T zero;
-    std::memset(&zero, 0, sizeof zero);
-    return x < zero ? zero : x;
-  }
-};
-/// x where the gate is positive, else 0: the derivative of a ReLU by its value.
-struct relu_gate {
-  template <class T>
-  T operator()(const T& x, const T& gate) const {
-    T zero;
-    std::memset(&zero, 0, sizeof zero);
-    return gate > zero ? x : zero;
-  }
-};
-/// Whether a finish also takes an element of a gate, a block of the output's shape.
-template <class Finish>
-inline constexpr bool is_gated = std::is_same_v<Finish, relu_gate>;
 
 /// A target pixel and the first source pixel of its pattern, as elements of a column.
 struct tap_pixel {
@@ -80,6 +58,7 @@ struct tap_operands {
   index_t panel_size;     ///< from one panel to the next
   const Scalar* bias;     ///< from the first output channel on, padded to panels; or null
   index_t channels;       ///< output channels from the first one on
+  finish ending;
 };
 
 /// The columns of a tile: where their tensors begin, at the first output channel for
@@ -91,95 +70,32 @@ struct tap_columns {
   const Scalar* gate[Columns];
 };
 
-/// Stores a register of sums: the output channels from `first` on of column c, at the
-/// element `pixel` of its target.
-template <class Scalar, int Columns, class Vector, class Finish>
-void store_sum(const tap_operands<Scalar>& in, const tap_columns<Scalar, Columns>& at,
-               index_t first, std::size_t c, index_t pixel, const Vector& sum,
-               const Finish& finish) {
-  constexpr auto lanes = static_cast<index_t>(sizeof(Vector) / sizeof(Scalar));
-  if (first >= in.channels) return;
-  const auto bytes =
-      static_cast<std::size_t>(std::min(lanes, in.channels - first)) * sizeof(Scalar);
-  Vector value;
-  if constexpr (is_gated<Finish>) {
-    Vector gate = sum;
-    if (bytes == sizeof gate) {
-      std::memcpy(&gate, at.gate[c] + pixel + first, sizeof gate);
-    } else {
-      std::memcpy(&gate, at.gate[c] + pixel + first, bytes);
+/// Stores the sums of a tile, `Width` output channels a column of which some may not exist,
+/// at the element `pixel` of the columns.
+template <index_t Width, class Scalar, int Columns>
+void store_sums(const tap_operands<Scalar>& in, const tap_columns<Scalar, Columns>& at,
+                index_t pixel, Scalar* sums) {
+  const index_t channels = std::min(Width, in.channels);
+  for (int c = 0; c < Columns; ++c, sums += Width) {
+    if (in.ending == finish::relu) {
+      for (index_t i = 0; i < Width; ++i) sums[i] = sums[i] < 0 ? Scalar(0) : sums[i];
+    } else if (in.ending == finish::relu_gate) {
+      const Scalar* const gate = at.gate[c] + pixel;
+      for (index_t i = 0; i < channels; ++i) sums[i] = gate[i] > 0 ? sums[i] : Scalar(0);
     }
-    value = finish(sum, gate);
-  } else {
-    value = finish(sum);
-  }
-  if (bytes == sizeof value) {
-    std::memcpy(at.target[c] + pixel + first, &value, sizeof value);
-  } else {
-    std::memcpy(at.target[c] + pixel + first, &value, bytes);
+    if (channels == Width) {
+      std::memcpy(at.target[c] + pixel, sums, static_cast<std::size_t>(Width) * sizeof(Scalar));
+    } else {
+      std::copy_n(sums, channels, at.target[c] + pixel);
+    }
   }
 }
 
-/// The tile of `Panels` panels × `Columns` columns, at every pixel.
-template <int Panels, int Columns, class Scalar, class Finish>
-[[gnu::noinline, gnu::flatten]] void multiply_tile(const tap_operands<Scalar>& in,
-                                                   const tap_columns<Scalar, Columns>& at,
-                                                   const Finish& finish) {
-  using simd = detail::simd<Scalar>;
-  using vector = typename simd::vector;
-  constexpr index_t lanes = simd::lanes;
-  constexpr index_t width = panel_width<Scalar>;
-  constexpr int registers = 2 * Panels;
-  [&]<std::size_t... C>(std::index_sequence<C...>) {
-    [&]<std::size_t... R>(std::index_sequence<R...>) {
-      const auto offset_of = [&](std::size_t r) {
-        return static_cast<index_t>(r / 2) * in.panel_size + static_cast<index_t>(r % 2) * lanes;
-      };
-      for (const tap_pixel* pixel = in.pixels; pixel != in.pixels + in.pixel_count; ++pixel) {
-        vector sum[registers][Columns];
-        const auto begin = [&](std::size_t r) {
-          const vector b = in.bias == nullptr
-                               ? simd::zero()
-                               : simd::load(in.bias + static_cast<index_t>(r) * lanes);
-          ((sum[r][C] = b), ...);
-        };
-        (begin(R), ...);
-        for (const tap_run* run = in.runs; run != in.runs + in.run_count; ++run) {
-          const Scalar* w = in.weights + run->weight * width;
-          const index_t first = pixel->base + run->source;
-          const Scalar* const source[Columns] = {(at.source[C] + first)...};
-          const index_t steps = run->steps;
-          for (index_t k = 0; k < steps; ++k, w += width) {
-            const vector weight[registers] = {simd::load(w + offset_of(R))...};
-            const auto column = [&](std::size_t c) {
-              const Scalar value = source[c][k];
-              ((sum[R][c] += weight[R] * value), ...);
-            };
-            (column(C), ...);
-          }
-        }
-        const auto store_register = [&](std::size_t r) {
-          (store_sum(in, at, static_cast<index_t>(r) * lanes, C, pixel->target, sum[r][C], finish),
-           ...);
-        };
-        (store_register(R), ...);
-      }
-    }(std::make_index_sequence<static_cast<std::size_t>(registers)>{});
-  }(std::make_index_sequence<static_cast<std::size_t>(Columns)>{});
-}
-
-/// The tile of `Panels` panels × `Columns` columns in which every column has sources of its
-/// own: pixels of one state whose taps differ. Where a column has no source for a tap it
-/// reads zeros, which leaves its sum as it is.
-/// @param matrices of the taps
-/// @param sources tap by tap, `Columns` each: where that source pixel begins
-template <int Panels, int Columns, class Scalar, class Finish>
-[[gnu::noinline, gnu::flatten]] void multiply_mixed_tile(const tap_operands<Scalar>& in,
-                                                         const index_t* matrices,
-                                                         index_t tap_count, index_t inputs,
-                                                         const Scalar* const* sources,
-                                                         const tap_columns<Scalar, Columns>& at,
-                                                         const Finish& finish) {
+/// The tile of `Panels` panels × `Columns` columns. `for_each_run(f)` calls
+/// f(weights, sources, steps) for every run of the sum.
+template <int Panels, int Columns, class Scalar, class Runs>
+void multiply_tile_at(const tap_operands<Scalar>& in, const tap_columns<Scalar, Columns>& at,
+                      index_t pixel, const Runs& for_each_run) {
   using simd = detail::simd<Scalar>;
   using vector = typename simd::vector;
   constexpr index_t lanes = simd::lanes;
@@ -198,10 +114,9 @@ template <int Panels, int Columns, class Scalar, class Finish>
         ((sum[r][C] = b), ...);
       };
       (begin(R), ...);
-      for (index_t tap = 0; tap < tap_count; ++tap, sources += Columns) {
-        const Scalar* w = in.weights + matrices[tap] * inputs * width;
-        const Scalar* const source[Columns] = {sources[C]...};
-        for (index_t k = 0; k < inputs; ++k, w += width) {
+      for_each_run([&](const Scalar* w, const auto& source_of, index_t steps) {
+        const Scalar* const source[Columns] = {source_of(C)...};
+        for (index_t k = 0; k < steps; ++k, w += width) {
           const vector weight[registers] = {simd::load(w + offset_of(R))...};
           const auto column = [&](std::size_t c) {
             const Scalar value = source[c][k];
@@ -209,13 +124,51 @@ template <int Panels, int Columns, class Scalar, class Finish>
           };
           (column(C), ...);
         }
-      }
-      const auto store_register = [&](std::size_t r) {
-        (store_sum(in, at, static_cast<index_t>(r) * lanes, C, 0, sum[r][C], finish), ...);
+      });
+      alignas(64) Scalar sums[Columns * registers * lanes];
+      const auto keep_register = [&](std::size_t r) {
+        (std::memcpy(sums + (static_cast<index_t>(C) * registers + static_cast<index_t>(r)) * lanes,
+                     &sum[r][C], sizeof(vector)),
+         ...);
       };
-      (store_register(R), ...);
+      (keep_register(R), ...);
+      store_sums<registers * lanes>(in, at, pixel, sums);
     }(std::make_index_sequence<static_cast<std::size_t>(registers)>{});
   }(std::make_index_sequence<static_cast<std::size_t>(Columns)>{});
+}
+
+/// A tile at every pixel of a pattern.
+template <int Panels, int Columns, class Scalar>
+[[gnu::noinline, gnu::flatten]] void multiply_tile(const tap_operands<Scalar>& in,
+                                                   const tap_columns<Scalar, Columns>& at) {
+  for (const tap_pixel* pixel = in.pixels; pixel != in.pixels + in.pixel_count; ++pixel) {
+    multiply_tile_at<Panels>(in, at, pixel->target, [&](const auto& add) {
+      for (const tap_run* run = in.runs; run != in.runs + in.run_count; ++run) {
+        const index_t first = pixel->base + run->source;
+        add(in.weights + run->weight * panel_width<Scalar>,
+            [&](std::size_t c) { return at.source[c] + first; }, run->steps);
+      }
+    });
+  }
+}
+
+/// A tile in which every column has sources of its own: pixels of one state whose taps
+/// differ. Where a column has no source for a tap it reads zeros, which leaves its sum as
+/// it is.
+/// @param matrices of the taps
+/// @param sources tap by tap, `Columns` each: where that source pixel begins
+template <int Panels, int Columns, class Scalar>
+[[gnu::noinline, gnu::flatten]] void multiply_mixed_tile(const tap_operands<Scalar>& in,
+                                                         const index_t* matrices,
+                                                         index_t tap_count, index_t inputs,
+                                                         const Scalar* const* sources,
+                                                         const tap_columns<Scalar, Columns>& at) {
+  multiply_tile_at<Panels>(in, at, 0, [&](const auto& add) {
+    for (index_t tap = 0; tap < tap_count; ++tap) {
+      add(in.weights + matrices[tap] * inputs * panel_width<Scalar>,
+          [&](std::size_t c) { return sources[tap * Columns + static_cast<index_t>(c)]; }, inputs);
+    }
+  });
 }
 
 /// Sum of the lanes, in a fixed order: halves are added until one number is left.
@@ -235,10 +188,9 @@ template <class Scalar, index_t Lanes, class Vector>
 
 /// One output channel of `Columns` columns at every pixel, where there are too few output
 /// channels to fill a register: registers run along the source channels.
-template <int Columns, class Scalar, class Finish>
+template <int Columns, class Scalar>
 [[gnu::noinline, gnu::flatten]] void multiply_row(const tap_operands<Scalar>& in,
-                                                  const tap_columns<Scalar, Columns>& at,
-                                                  const Finish& finish) {
+                                                  const tap_columns<Scalar, Columns>& at) {
   using simd = detail::simd<Scalar>;
   using vector = typename simd::vector;
   [&]<std::size_t... C>(std::index_sequence<C...>) {
@@ -258,15 +210,8 @@ template <int Columns, class Scalar, class Finish>
         }
         for (; k < run->steps; ++k) ((rest[C] += w[k] * source[C][k]), ...);
       }
-      const auto store = [&](std::size_t c) {
-        const Scalar value = sum_of_lanes<Scalar, simd::lanes>(sum[c]) + rest[c];
-        if constexpr (is_gated<Finish>) {
-          at.target[c][pixel->target] = finish(value, at.gate[c][pixel->target]);
-        } else {
-          at.target[c][pixel->target] = finish(value);
-        }
-      };
-      (store(C), ...);
+      Scalar sums[Columns] = {(sum_of_lanes<Scalar, simd::lanes>(sum[C]) + rest[C])...};
+      store_sums<1>(in, at, pixel->target, sums);
     }
   }(std::make_index_sequence<static_cast<std::size_t>(Columns)>{});
 }

@@ -109,9 +109,9 @@ class TapProduct {
   /// @param x source pixels × inputs a column
   /// @param y target pixels × outputs a column; must not overlap x
   /// @param gate of y's shape, for a finish that takes one
-  template <class Finish = detail::keep>
   void multiply(thread_pool* pool, block<const Scalar> x, block<Scalar> y, bool with_bias,
-                const Finish& finish = {}, block<const Scalar> gate = {}) const {
+                detail::finish ending = detail::finish::none,
+                block<const Scalar> gate = {}) const {
     const index_t groups = along_outputs_ ? panels() : 1;
     const index_t slots = static_cast<index_t>(pixels_.size());
     // Smallest share of work that is worth another thread's attention.
@@ -119,12 +119,11 @@ class TapProduct {
     const index_t total = multiplications() * x.count;
     const index_t threads = pool == nullptr ? 1 : pool->size();
     if (x.count == 1 && !mixtures_.empty()) {
-      multiply_mixtures(threads > 1 && total >= 2 * worth ? pool : nullptr, x, y, gate, with_bias,
-                        finish);
+      multiply_mixtures(threads > 1 && total >= 2 * worth ? pool : nullptr, x, y, gate, with_bias, ending);
       return;
     }
     if (threads == 1 || total < 2 * worth) {
-      multiply_part(x, y, gate, with_bias, finish, 0, groups, 0, slots);
+      multiply_part(x, y, gate, with_bias, ending, 0, groups, 0, slots);
       return;
     }
     const index_t wanted = std::min(4 * threads, total / worth);
@@ -133,7 +132,7 @@ class TapProduct {
     pool->run(panel_parts * pixel_parts, [&](index_t task) {
       const index_t a = task / pixel_parts;
       const index_t b = task % pixel_parts;
-      multiply_part(x, y, gate, with_bias, finish, groups * a / panel_parts,
+      multiply_part(x, y, gate, with_bias, ending, groups * a / panel_parts,
                     groups * (a + 1) / panel_parts, slots * b / pixel_parts,
                     slots * (b + 1) / pixel_parts);
     });
@@ -269,9 +268,8 @@ class TapProduct {
     zeros_.resize(inputs_);
   }
 
-  template <class Finish>
   void multiply_mixtures(thread_pool* pool, block<const Scalar> x, block<Scalar> y,
-                         block<const Scalar> gate, bool with_bias, const Finish& finish) const {
+                         block<const Scalar> gate, bool with_bias, detail::finish ending) const {
     constexpr index_t most = detail::tile_columns<Scalar>;
     const index_t pairs = (panels() + 1) / 2;
     for (const mixture& one : mixtures_) {
@@ -283,10 +281,9 @@ class TapProduct {
         const index_t first = task % tiles * most;
         const index_t count = std::min(most, pixels - first);
         if (2 * count > most) {
-          multiply_mixed<most>(one, first, count, panel, panel_end, x, y, gate, with_bias, finish);
+          multiply_mixed<most>(one, first, count, panel, panel_end, x, y, gate, with_bias, ending);
         } else {
-          multiply_mixed<most / 2>(one, first, count, panel, panel_end, x, y, gate, with_bias,
-                                   finish);
+          multiply_mixed<most / 2>(one, first, count, panel, panel_end, x, y, gate, with_bias, ending);
         }
       };
       if (pool != nullptr) {
@@ -299,10 +296,10 @@ class TapProduct {
 
   /// `count` pixels of a mixture in a tile of `Columns` columns, the rest of which read
   /// zeros and are written to nobody's memory.
-  template <int Columns, class Finish>
+  template <int Columns>
   void multiply_mixed(const mixture& one, index_t first, index_t count, index_t panel,
                       index_t panel_end, block<const Scalar> x, block<Scalar> y,
-                      block<const Scalar> gate, bool with_bias, const Finish& finish) const {
+                      block<const Scalar> gate, bool with_bias, detail::finish ending) const {
     constexpr index_t width = detail::panel_width<Scalar>;
     const auto taps = static_cast<index_t>(one.matrices.size());
     scratch_scope scope;
@@ -317,7 +314,8 @@ class TapProduct {
     }
     const Scalar* const bias = bias_of(patterns_.front(), with_bias);
     detail::tap_operands<Scalar> in{nullptr, 0,       nullptr, 0, nullptr,
-                                    matrices_ * inputs_ * width, nullptr, 0};
+                                    matrices_ * inputs_ * width, nullptr, 0,
+                                    ending};
     const auto take = [&](auto panels) {
       for (; panel + panels <= panel_end; panel += panels) {
         const index_t channel = panel * width;
@@ -328,13 +326,13 @@ class TapProduct {
               real ? one.targets[static_cast<std::size_t>(first + c)] + channel : 0;
           at.source[c] = nullptr;
           at.target[c] = real ? y.data + target : nobody;
-          at.gate[c] = !detail::is_gated<Finish> ? nullptr : real ? gate.data + target : nobody;
+          at.gate[c] = gate.data == nullptr ? nullptr : real ? gate.data + target : nobody;
         }
         in.weights = packed_.data() + panel * in.panel_size;
         in.bias = bias == nullptr ? nullptr : bias + channel;
         in.channels = outputs_ - channel;
         detail::multiply_mixed_tile<decltype(panels)::value>(in, one.matrices.data(), taps,
-                                                             inputs_, sources, at, finish);
+                                                             inputs_, sources, at);
       }
     };
     if constexpr (Columns < detail::tile_columns<Scalar>) {
@@ -343,9 +341,8 @@ class TapProduct {
     take(std::integral_constant<int, 1>{});
   }
 
-  template <class Finish>
   void multiply_part(block<const Scalar> x, block<Scalar> y, block<const Scalar> gate,
-                     bool with_bias, const Finish& finish, index_t first_panel,
+                     bool with_bias, detail::finish ending, index_t first_panel,
                      index_t last_panel, index_t first_slot, index_t last_slot) const {
     constexpr index_t most = detail::tile_columns<Scalar>;
     const index_t pixels_at_once = std::max<index_t>(1, most / x.count);
@@ -354,7 +351,7 @@ class TapProduct {
     const auto columns_at = [&](index_t j, const detail::tap_pixel& p, index_t c, auto& to) {
       to.source[c] = x.column(j) + p.base;
       to.target[c] = y.column(j) + p.target;
-      to.gate[c] = detail::is_gated<Finish> ? gate.column(j) + p.target : nullptr;
+      to.gate[c] = gate.data != nullptr ? gate.column(j) + p.target : nullptr;
     };
     // Panel by panel, so that its weights stay in cache while all pixels pass by.
     for (index_t panel = first_panel; panel < last_panel; panel += panels_at_once) {
@@ -370,7 +367,7 @@ class TapProduct {
             const index_t count = std::min(most, x.count - first);
             for (index_t c = 0; c < count; ++c) columns_at(first + c, {0, 0}, c, columns);
             multiply_columns(one, pixels, end - begin, panel, panel_end, columns, count,
-                             with_bias, finish);
+                             with_bias, ending);
           }
         } else {
           static constexpr detail::tap_pixel here{0, 0};
@@ -380,7 +377,7 @@ class TapProduct {
             for (index_t p = slot; p < last; ++p) {
               for (index_t j = 0; j < x.count; ++j) columns_at(j, pixels[p], count++, columns);
             }
-            multiply_columns(one, &here, 1, panel, panel_end, columns, count, with_bias, finish);
+            multiply_columns(one, &here, 1, panel, panel_end, columns, count, with_bias, ending);
           }
         }
       }
@@ -388,11 +385,10 @@ class TapProduct {
   }
 
   /// The pixels of a pattern for at most a tile's columns.
-  template <class Finish>
   void multiply_columns(const pattern& one, const detail::tap_pixel* pixels, index_t pixel_count,
                         index_t panel, index_t panel_end,
                         const detail::tap_columns<Scalar, detail::tile_columns<Scalar>>& columns,
-                        index_t count, bool with_bias, const Finish& finish) const {
+                        index_t count, bool with_bias, detail::finish ending) const {
     constexpr index_t width = detail::panel_width<Scalar>;
     const Scalar* const bias = bias_of(one, with_bias);
     detail::tap_operands<Scalar> in{runs_.data() + one.first_run,
@@ -402,14 +398,15 @@ class TapProduct {
                                     nullptr,
                                     matrices_ * inputs_ * width,
                                     nullptr,
-                                    0};
+                                    0,
+                                    ending};
     /// `size` columns, from an output channel on.
     const auto from = [&](index_t channel, index_t first, auto size) {
       detail::tap_columns<Scalar, decltype(size)::value> part;
       for (index_t c = 0; c < size; ++c) {
         part.source[c] = columns.source[first + c];
         part.target[c] = columns.target[first + c] + channel;
-        part.gate[c] = detail::is_gated<Finish> ? columns.gate[first + c] + channel : nullptr;
+        part.gate[c] = columns.gate[first + c] != nullptr ? columns.gate[first + c] + channel : nullptr;
       }
       in.bias = bias == nullptr ? nullptr : bias + channel;
       in.channels = outputs_ - channel;
@@ -419,7 +416,7 @@ class TapProduct {
       for (index_t o = 0; o < outputs_; ++o) {
         in.weights = packed_.data() + o * matrices_ * inputs_;
         detail::for_each_tile<Scalar>(count, [&](index_t first, auto size) {
-          detail::multiply_row(in, from(o, first, size), finish);
+          detail::multiply_row(in, from(o, first, size));
         });
       }
       return;
@@ -432,8 +429,7 @@ class TapProduct {
       const auto take = [&](auto panels) {
         for (; next + panels <= panel_end; next += panels) {
           in.weights = packed_.data() + next * in.panel_size;
-          detail::multiply_tile<decltype(panels)::value>(in, from(next * width, first, size),
-                                                         finish);
+          detail::multiply_tile<decltype(panels)::value>(in, from(next * width, first, size));
         }
       };
       take(std::integral_constant<int, together>{});
