@@ -8,6 +8,10 @@ foreach(header IN LISTS headers)
   if(header MATCHES "backend/cuda")
     continue()  # compiled with Thrust, in device_sequential
   endif()
+  get_filename_component(file ${header} NAME)
+  if(header MATCHES "/io/" AND file IN_LIST basin_io_missing)
+    continue()  # needs a library that is not here, as CMake has said
+  endif()
   string(MAKE_C_IDENTIFIER ${header} name)
   set(unit ${CMAKE_CURRENT_BINARY_DIR}/headers/${name}.cpp)
   file(CONFIGURE OUTPUT ${unit} CONTENT "#include <${header}>\n#include <${header}>\n")

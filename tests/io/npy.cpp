@@ -10,6 +10,7 @@
 #include <basin/core/status.hpp>
 
 #include "../catch.hpp"
+#include "files.hpp"
 
 namespace {
 
@@ -99,4 +100,16 @@ TEST_CASE("bad npy files are refused, by offset and reason", "[io]") {
   refused("shape");
   std::filesystem::remove(path);
   CHECK_THROWS_AS(basin::read_npy<double>(path), basin::file_error);
+}
+
+TEST_CASE("arrays as NumPy saves them", "[io]") {
+  Eigen::MatrixXd expected(3, 4);
+  for (int r = 0; r < 3; ++r) {
+    for (int c = 0; c < 4; ++c) expected(r, c) = r - c / 2.0;
+  }
+  CHECK(basin::read_npy<double>(files::golden("rows.npy")) == expected);
+  CHECK(basin::read_npy<float>(files::golden("columns.npy")) == expected.cast<float>());
+  CHECK(basin::read_npy<bool>(files::golden("truth.npy")) ==
+        Eigen::Vector3<bool>(true, false, true));
+  CHECK_THROWS_AS(basin::read_npy<double>(files::golden("version2.npy")), basin::file_error);
 }

@@ -172,7 +172,7 @@ class LayerChain {
   void value_and_vjp(thread_pool* pool, block<const Scalar> x, block<const Scalar> u,
                      block<Scalar> y, block<Scalar> jtu) const {
     scratch_scope scope;
-    const pass blocks = scratch_pass(scope, x, u, jtu);
+    const pass blocks = scratch_pass(scope, x, u, jtu, {}, {}, {}, false);
     if (y.data != nullptr) {
       // Boundaries that share the last one's memory move with it.
       const block<Scalar> last = blocks.values[self().depth()];
@@ -188,7 +188,7 @@ class LayerChain {
                 block<const Scalar> v, block<const Scalar> u, block<const Scalar> w,
                 block<Scalar> sx, block<Scalar> sv) const {
     scratch_scope scope;
-    const pass blocks = scratch_pass(scope, x, u, sx, v, w, sv);
+    const pass blocks = scratch_pass(scope, x, u, sx, v, w, sv, false);
     fill_values(pool, blocks);
     fill_tangents(pool, blocks);
     fill_dual_cotangents(pool, blocks);
@@ -253,10 +253,12 @@ class LayerChain {
   /// @param x, u the first values and the last cotangents; only read
   /// @param first_cotangents where those end; none where they are not filled so far
   /// @param v, w, first_tangent_cotangents of dual passes
+  /// @param keep whether cotangents are kept, for gradients, or have two blocks in turn
   [[nodiscard]] pass scratch_pass(scratch_scope& scope, block<const Scalar> x,
                                   block<const Scalar> u, block<Scalar> first_cotangents,
                                   block<const Scalar> v = {}, block<const Scalar> w = {},
-                                  block<Scalar> first_tangent_cotangents = {}) const {
+                                  block<Scalar> first_tangent_cotangents = {},
+                                  bool keep = true) const {
     const index_t n = self().depth();
     const auto by_value = [&](index_t i) { return in_place(i) && derives_by_value(i); };
     const auto always = [&](index_t i) { return in_place(i); };
@@ -266,13 +268,16 @@ class LayerChain {
     pass blocks;
     blocks.values = make_blocks(scope, x.count, by_value);
     blocks.values[0] = writable(x);
-    blocks.cotangents = make_blocks(scope, x.count, always, 1);
+    const auto make_cotangents = [&] {
+      return keep ? make_blocks(scope, x.count, always) : make_two_in_turn(scope, x.count);
+    };
+    blocks.cotangents = make_cotangents();
     blocks.cotangents[0] = first_cotangents;
     blocks.cotangents[n] = writable(u);
     if (v.data != nullptr) {
       blocks.tangents = make_blocks(scope, x.count, relu);
       blocks.tangents[0] = writable(v);
-      blocks.tangent_cotangents = make_blocks(scope, x.count, always, 1);
+      blocks.tangent_cotangents = make_cotangents();
       blocks.tangent_cotangents[0] = first_tangent_cotangents;
       blocks.tangent_cotangents[n] = writable(w);
     }
@@ -454,15 +459,25 @@ class LayerChain {
   static block<Scalar> writable(block<const Scalar> x) {
     return {const_cast<Scalar*>(x.data), x.stride, x.count};
   }
-  /// A block for every boundary but the first; where shares(i), boundary i + 1 has the
-  /// memory of boundary i, from `first_shared` on.
-  template <class Shares>
-  block<Scalar>* make_blocks(scratch_scope& scope, index_t count, const Shares& shares,
-                             index_t first_shared = 1) const {
+  /// Two blocks in turn for the boundaries but the first; what an in-place layer joins is
+  /// one block.
+  block<Scalar>* make_two_in_turn(scratch_scope& scope, index_t count) const {
+    two_blocks turns(scope, widest(), count);
     const index_t n = self().depth();
     block<Scalar>* const blocks = scope.get<block<Scalar>>(n + 1);
     for (index_t i = 1; i <= n; ++i) {
-      if (i > first_shared && shares(i - 1)) {
+      blocks[i] = i > 1 && in_place(i - 1) ? turns.kept() : turns.other();
+    }
+    return blocks;
+  }
+  /// A block for every boundary but the first; where shares(i), boundary i + 1 has the
+  /// memory of boundary i.
+  template <class Shares>
+  block<Scalar>* make_blocks(scratch_scope& scope, index_t count, const Shares& shares) const {
+    const index_t n = self().depth();
+    block<Scalar>* const blocks = scope.get<block<Scalar>>(n + 1);
+    for (index_t i = 1; i <= n; ++i) {
+      if (i > 1 && shares(i - 1)) {
         blocks[i] = blocks[i - 1];
       } else {
         const index_t stride = detail::column_stride<Scalar>(shape_at(i).size());
