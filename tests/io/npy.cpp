@@ -113,3 +113,20 @@ TEST_CASE("arrays as NumPy saves them", "[io]") {
         Eigen::Vector3<bool>(true, false, true));
   CHECK_THROWS_AS(basin::read_npy<double>(files::golden("version2.npy")), basin::file_error);
 }
+
+// Found by tests/fuzz/npy.cpp: the change of order went through every column, empty or not.
+TEST_CASE("an empty array of many columns takes no time", "[io]") {
+  const auto empty = [](const std::string& order, const std::string& shape) {
+    std::string header = "{'descr': '<f8', 'fortran_order': " + order + ", 'shape': " + shape + "}";
+    const char size[2] = {static_cast<char>(header.size()), 0};
+    return std::string("\x93NUMPY\x01\x00", 8) + std::string(size, 2) + header;
+  };
+  for (const std::string order : {"False", "True"}) {
+    const std::string wide = empty(order, "(0, 140737488355328)");
+    const Eigen::MatrixXd X = basin::read_npy<double>(files::source(wide));
+    CHECK(X.rows() == 0);
+    CHECK(X.cols() == 140737488355328);
+    const std::string tall = empty(order, "(140737488355328, 0)");
+    CHECK(basin::read_npy<double>(files::source(tall)).rows() == 140737488355328);
+  }
+}

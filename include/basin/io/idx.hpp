@@ -78,12 +78,16 @@ struct idx_array {
 
 /// Reads images: a file of three dimensions (count, height, width) of grey ones, or of four
 /// (count, channels, height, width).
-/// @throws file_error as `read_idx`, and if the file has other dimensions
+/// @throws file_error as `read_idx`, and if the file has other dimensions or its images no pixels
 [[nodiscard]] inline image_set read_idx_images(const ByteSource& source,
                                                std::size_t max_bytes = default_max_bytes) {
   idx_array array = read_idx(source, max_bytes);
   const std::size_t rank = array.shape.size();
   if (rank < 3) source.refuse(3, std::to_string(rank) + " dimensions, expected 3 or 4 of images");
+  // Any number of them would take no byte of the file, and padding would take memory for each.
+  for (std::size_t i = 1; i < rank; ++i) {
+    if (array.shape[i] == 0) source.refuse(4 + 4 * i, "images without pixels");
+  }
   image_set images;
   images.count = array.shape[0];
   images.channels = rank == 4 ? array.shape[1] : 1;

@@ -185,7 +185,8 @@ template <class Scalar>
   };
   const auto [rows, columns] = header.shape;
   using matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
-  if (header.column_major || columns == 1) return read_to(matrix(rows, columns));
+  // An empty array has no order, and its change would still go through every column.
+  if (header.column_major || columns == 1 || rows == 0) return read_to(matrix(rows, columns));
   return read_to(
       Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>(rows, columns));
 }
