@@ -22,7 +22,7 @@ struct image_set {
   index_t channels = 0;  ///< 1 for grey, 3 for red, green, blue
   index_t height = 0;
   index_t width = 0;
-  index_t count = 0;                 ///< number of images
+  index_t count = 0;                      ///< number of images
   std::vector<std::uint8_t> pixels = {};  ///< channel by channel, row by row; image after image
   std::vector<std::uint8_t> labels = {};  ///< one an image, or none
 
