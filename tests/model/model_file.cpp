@@ -87,6 +87,9 @@ const std::vector<basin::model_description> every_kind{
                           .activation = basin::leaky_relu_function{.slope = 1.0 / 3},
                           .bias = false,
                           .tied = true},
+    basin::table3_options{
+        .image = {1, 16, 32}, .width = 2, .latent = 3, .code_activation = basin::relu_function{}},
+    basin::table3_options{.image = {1, 32, 16}, .width = 2, .latent = 3, .variational = true},
     basin::fully_connected_options{.image = {3, 4, 5},
                                    .hidden = {9, 7},
                                    .latent = 2,
@@ -171,6 +174,13 @@ TEST_CASE("what the metadata do not say follows from the tensors", "[model]") {
   file = contents_of(conv, true);
   file.metadata = {
       {"format", "basin autoencoder"}, {"architecture", "table3"}, {"activation", "silu"}};
+  check(file, conv);
+  conv.variational = true;
+  file = contents_of(conv, true);
+  file.metadata = {{"format", "basin autoencoder"},
+                   {"architecture", "table3"},
+                   {"activation", "silu"},
+                   {"variational", "true"}};
   check(file, conv);
   // Other architectures.
   const basin::fully_connected_options dense{
@@ -315,6 +325,26 @@ TEST_CASE("damaged model files are refused with the reason", "[model]") {
            "tensor 'enc.9.weight': the shape is [3, 32], expected [1099511627776, 32]");
   metadata(conv, "bias", "yes", "metadata: bias 'yes': neither true nor false");
   metadata(conv, "bias", "false", "tensor 'dec.0.bias': no part of the model");
+  metadata(conv, "code_activation", "softmax", "metadata: code_activation 'softmax': ");
+  metadata(conv, "variational", "true",
+           "tensor 'enc.9.weight': the shape is [3, 32], expected [6, 32]");
+  damaged(
+      basin::table3_options{.image = {1, 16, 16}, .width = 2, .latent = 3},
+      [](contents& f) {
+        f.metadata["variational"] = "true";
+        f.metadata.erase("latent");
+      },
+      "tensor 'enc.9.weight': the shape is [3, 16], expected [2, 16]");
+  damaged(
+      basin::table3_options{.image = {1, 16, 16}, .width = 2, .latent = 1},
+      [](contents& f) {
+        f.metadata["variational"] = "true";
+        f.metadata.erase("latent");
+      },
+      "table3: latent is 0, must be at least 1");
+  damaged(
+      conv, [](contents& f) { f.metadata["variational"] = f.metadata["tied"] = "true"; },
+      "table3: the weights of a variational model cannot be tied");
   metadata(conv, "tied", "", "metadata: tied '': neither true nor false");
   metadata(dense, "hidden", "5,5", "tensor 'enc.2.weight': the shape is [2, 5], expected [5, 5]");
   std::string many;

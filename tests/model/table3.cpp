@@ -82,6 +82,11 @@ TEST_CASE("Table 3 refuses what it cannot be", "[model]") {
              Catch::Contains("is not one of a tensor"));
   CHECK_THAT(message({.activation = basin::leaky_relu_function{.slope = -1}}),
              Catch::Contains("the slope must be finite and at least 0"));
+  CHECK_THAT(message({.code_activation = basin::leaky_relu_function{.slope = -1}}),
+             Catch::Contains("code_activation"));
+  CHECK_THAT(message({.tied = true, .variational = true}), Catch::Contains("cannot be tied"));
+  CHECK_THAT(message({.code_activation = basin::relu_function{}, .variational = true}),
+             Catch::Contains("has no activation"));
 }
 
 TEST_CASE("Table 3 agrees with PyTorch", "[model]") {
@@ -216,6 +221,49 @@ TEST_CASE("without biases the latent map is homogeneous", "[model]") {
     CHECK((maps::jvp(f, z, z) - z).norm() <= 1e-12);
     CHECK((maps::value(f, (7 * z).eval()) - 7 * z).norm() <= 1e-11);
   }
+}
+
+TEST_CASE("Table 3 with an activation of the code", "[model]") {
+  const auto plain = maps::initialized(basin::table3<double>({.image = {1, 16, 16}, .width = 2}));
+  const auto positive = maps::initialized(basin::table3<double>(
+      {.image = {1, 16, 16}, .width = 2, .code_activation = basin::sigmoid_function{}}));
+  CHECK(positive.encoder().layer_name(positive.encoder().depth() - 1) == "10");
+  const auto X = maps::normal<double>(256, 5, 1);
+  const Eigen::ArrayXXd codes = maps::value(plain.encoder_map(), X).array();
+  CHECK(golden::difference(maps::value(positive.encoder_map(), X),
+                           (1 / (1 + (-codes).exp())).matrix().eval()) <= 1e-15);
+}
+
+TEST_CASE("the maps of a variational Table 3 take the means", "[model]") {
+  const table3_options options{.image = {1, 32, 16}, .width = 3, .latent = 4, .variational = true};
+  auto autoencoder = maps::initialized(basin::table3<double>(options));
+  CHECK(autoencoder.latent_size() == 4);
+  CHECK(autoencoder.encoder().output_shape() == basin::tensor_shape{8, 1, 1});
+  std::size_t i = 0;
+  for (const auto& planned : parameter_shapes(plan(options))) {
+    CHECK(autoencoder.parameters()[i].name == planned.name);
+    CHECK(autoencoder.parameters()[i++].shape == planned.shape);
+  }
+  CHECK(i == autoencoder.parameters().size());
+
+  // A plain one with the rows of the means alone.
+  auto means = basin::table3<double>({.image = {1, 32, 16}, .width = 3, .latent = 4});
+  for (std::size_t p = 0; p < means.parameters().size(); ++p) {
+    const auto from = autoencoder.parameters()[p];
+    const auto to = means.parameters()[p];
+    REQUIRE(from.values.size >= to.values.size);  // row-major, the means first
+    std::copy_n(from.values.data, to.values.size, to.values.data);
+  }
+  means.parameters_changed();
+  const auto Z = maps::normal<double>(4, 7, 1);
+  const auto U = maps::normal<double>(4, 7, 2);
+  const auto f = autoencoder.latent_map();
+  CHECK(maps::value(f, Z) == maps::value(means.latent_map(), Z));
+  CHECK(maps::jvp(f, Z, U) == maps::jvp(means.latent_map(), Z, U));
+  CHECK(golden::difference(maps::vjp(f, Z, U), maps::vjp(means.latent_map(), Z, U)) <= 1e-14);
+  const auto X = maps::normal<double>(512, 3, 3);
+  CHECK(maps::value(autoencoder.reconstruction_map(), X) ==
+        maps::value(means.reconstruction_map(), X));
 }
 
 TEST_CASE("tied weights of Table 3 are PyTorch's memory of the encoder", "[model]") {
