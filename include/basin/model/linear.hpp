@@ -122,7 +122,7 @@ namespace detail {
 ///   const auto F = autoencoder.reconstruction_map();
 ///   Eigen::MatrixXd Y(5, 100);
 ///   basin::evaluate(basin::cpu<double>{}, F, X, Y);
-///   std::cout << "mean squared error " << (X - Y).squaredNorm() / X.size() << '\n';
+///   std::cout << "mean squared error " << (X - Y).array().square().mean() << '\n';
 /// }
 /// @endcode
 template <class Derived>
