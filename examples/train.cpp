@@ -202,9 +202,8 @@ int run(command& c) {
   auto& training = c.training;
   const index_t steps = (count + training.batch - 1) / std::max<index_t>(1, training.batch);
   if (c.schedule == "thirds") {
-    const index_t third = training.epochs / 3;
-    training.rate.schedule =
-        basin::step_schedule{{third * steps, (2 * training.epochs / 3) * steps}, 0.3};
+    const index_t total = training.epochs * steps;
+    training.rate.schedule = basin::step_schedule{{total / 3, 2 * total / 3}, 0.3};
   } else if (c.schedule == "cosine") {
     training.rate.schedule = basin::cosine_schedule{};
   } else if (c.schedule != "constant") {

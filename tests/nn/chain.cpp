@@ -211,3 +211,48 @@ TEST_CASE("a value comes with a derivative", "[nn]") {
                                            act<basin::tanh_function>({5, 4, 4}))));
   check(basin::layer_map(basin::sequential(act<basin::relu_function>({3, 4, 4}), conv)));
 }
+
+TEST_CASE("functions by value behind layers that need their own value", "[nn]") {
+  const basin::tensor_shape shape{3, 2, 2};
+  const auto conv = [&] {
+    auto l = basin::convolution<double>(shape, 3, {.kernel = 3, .padding = 1});
+    l.initialize({7, 0});
+    return l;
+  }();
+  const act<basin::tanh_function> tanh(shape);
+  const act<basin::sigmoid_function> sigmoid(shape);
+  const act<basin::elu_function> elu(shape);
+  golden::check_properties(basin::sequential(conv, tanh, sigmoid));
+  golden::check_properties(basin::sequential(conv, sigmoid, tanh, conv));
+  golden::check_properties(basin::sequential(tanh, sigmoid, tanh));
+  golden::check_properties(basin::sequential(conv, elu, tanh, sigmoid, conv));
+  // J of sigmoid(relu(x)) is 0 where x < 0.
+  auto dense = basin::dense<double>({1}, {1}, false);
+  dense.parameters()[0].values[0] = 1;
+  dense.parameters_changed(nullptr);
+  const auto f = basin::layer_map(basin::sequential(
+      dense, act<basin::relu_function>({1}), act<basin::sigmoid_function>({1})));
+  Eigen::MatrixXd x(1, 2), u = Eigen::MatrixXd::Ones(1, 2), jtu(1, 2);
+  x << -1, 1;
+  basin::vjp(basin::cpu<double>(1), f, x, u, jtu);
+  CHECK(jtu(0, 0) == 0);
+  CHECK(jtu(0, 1) == Approx(0.19661193324148185));
+}
+
+TEST_CASE("chains in chains have weights of their own; empty ones are refused", "[nn]") {
+  const auto dense = basin::dense<double>({4}, {4});
+  basin::Network<double> n;
+  n.add(basin::sequential(dense, dense, dense));
+  n.add(dense);
+  n.add(dense);
+  n.initialize({1, 0});
+  const auto all = n.parameters();
+  for (std::size_t i = 0; i < all.size(); i += 2) {
+    for (std::size_t j = i + 2; j < all.size(); j += 2) {
+      CHECK(all[i].values[0] != all[j].values[0]);
+    }
+  }
+  CHECK_THROWS_AS(basin::layer_map(basin::Network<double>{}).dimension(), basin::argument_error);
+  // No columns, no work.
+  dense.forward(nullptr, {}, {});
+}

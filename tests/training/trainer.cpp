@@ -287,3 +287,61 @@ TEST_CASE("misuse of training", "[training]") {
   CHECK_THROWS_AS(basin::train(be, model, images, {.rate = {.rate = -1}}), basin::argument_error);
   CHECK_THROWS_AS(basin::train(be, model, Eigen::MatrixXf(256, 0)), basin::argument_error);
 }
+
+TEST_CASE("a checkpoint of another model, of other images or with a wrong position is refused",
+          "[training]") {
+  const Eigen::MatrixXf images = blobs<float>(50);
+  const basin::cpu<float> be(1);
+  auto settings = options();
+  settings.epochs = 1;
+  settings.checkpoint = path("identity");
+  auto model = small<float>();
+  basin::train(be, model, images, settings);
+  settings.resume = true;
+  settings.epochs = 2;
+  auto other = networks::table3<float>(16, 2, 2, 2, basin::tanh_function{});
+  CHECK_THROWS_AS(basin::train(be, other, images, settings), basin::file_error);
+  auto fresh = small<float>();
+  Eigen::MatrixXf changed = images;
+  changed(3, 3) += 1;
+  CHECK_THROWS_AS(basin::train(be, fresh, changed, settings), basin::file_error);
+  // As it was saved, but for the position and the history.
+  const basin::SafetensorsFile file(settings.checkpoint);
+  for (const std::vector<std::int64_t>& position :
+       {std::vector<std::int64_t>{std::int64_t{1} << 62, 0, 0}, {1, 5, 8}, {1, 0, 2}, {-1, 0, 0}}) {
+    basin::Optimizer<float> optimizer(settings.optimizer,
+                                      static_cast<index_t>(weights(model).size()));
+    basin::training_position at;
+    at.sums.assign(5, 0.0);
+    at.settings = file.metadata().find("settings")->second;
+    std::vector<basin::tensor_view> tensors;
+    std::vector<std::vector<float>> kept;
+    kept.reserve(100);
+    for (const std::string& name : file.names()) {
+      if (name == "position" || name == "history" || name == "sums") continue;
+      kept.push_back(file.read<float>(name));
+      tensors.emplace_back(name, file.info(name).shape, kept.back().data());
+    }
+    const std::vector<double> sums(5, 0.0), history;
+    tensors.emplace_back("position", std::vector<index_t>{3}, position.data());
+    tensors.emplace_back("sums", std::vector<index_t>{5}, sums.data());
+    tensors.emplace_back("history", std::vector<index_t>{0}, history.data());
+    const std::string wrong = path("wrong");
+    basin::write_safetensors(wrong, tensors,
+                             {{"format", "basin training checkpoint 1"}, {"settings", at.settings}});
+    CHECK_THROWS_AS(basin::load_training(wrong, model, optimizer, 3, at), basin::file_error);
+    std::filesystem::remove(wrong);
+  }
+  std::filesystem::remove(settings.checkpoint);
+}
+
+TEST_CASE("weights that overflow in the last step are not saved", "[training]") {
+  auto model = small<float>();
+  basin::training_options<float> settings{
+      .epochs = 1, .batch = 50, .optimizer = basin::sgd{}, .rate = {.rate = 1e38}};
+  settings.checkpoint = path("overflow");
+  const auto result = basin::train(basin::cpu<float>(1), model,
+                                   1e3f * blobs<float>(50), settings);
+  CHECK(result.status == basin::training_status::diverged);
+  CHECK_FALSE(std::filesystem::exists(settings.checkpoint));
+}

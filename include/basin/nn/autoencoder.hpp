@@ -36,12 +36,16 @@ class Autoencoder {
       : encoder_(std::move(encoder)), decoder_(std::move(decoder)), tied_(tied) {
     require(encoder_.depth() > 0 && decoder_.depth() > 0, "autoencoder",
             "the encoder and the decoder must have at least one layer each");
+    const auto require_same = [](const char* what, const tensor_shape& taken,
+                                 const tensor_shape& given) {
+      if (taken == given) return;
+      throw size_error("autoencoder: the decoder " + std::string(what) + " " + to_string(taken) +
+                       ", expected " + to_string(given));
+    };
     if (!variational()) {
-      require_size("autoencoder", "size of what the decoder takes", decoder_.input_shape().size(),
-                   encoder_.output_shape().size());
+      require_same("takes", decoder_.input_shape(), encoder_.output_shape());
     }
-    require_size("autoencoder", "size of what the decoder gives", decoder_.output_shape().size(),
-                 encoder_.input_shape().size());
+    require_same("gives", decoder_.output_shape(), encoder_.input_shape());
     if (tied_) tie();
   }
 
@@ -161,7 +165,7 @@ class Autoencoder {
       std::vector<placed> list;
       for (auto& one : half.parameters()) {
         const index_t size = one.values.size;
-        if (one.shape.size() >= 2) list.push_back({std::move(one), offset});
+        if (one.shape.size() == 2 || one.shape.size() == 4) list.push_back({std::move(one), offset});
         offset += size;
       }
       return list;

@@ -67,6 +67,16 @@ template <class L>
                     block<typename L::scalar> y) { l.forward_relu(pool, x, y); };
   }
 }
+/// Initialises a layer; one that is made of layers from a seed of its own, since the streams
+/// of its layers would be those of its neighbours.
+template <class L>
+void initialize_layer(L& l, random_stream random) {
+  if constexpr (requires { l.depth(); }) {
+    l.initialize({(random.seed + random.stream + 1) * 0x9e3779b97f4a7c15u, 0});
+  } else {
+    l.initialize(random);
+  }
+}
 /// f(l) where the layer has those passes.
 template <class L, class F>
 void if_fuses_relu(const L& l, const F& f) {
@@ -117,7 +127,9 @@ class LayerChain {
   [[nodiscard]] tensor_shape input_shape() const { return shape_at(0); }
   [[nodiscard]] tensor_shape output_shape() const { return shape_at(self().depth()); }
   /// Shape between layers i - 1 and i.
+  /// @throws argument_error if there are no layers
   [[nodiscard]] tensor_shape shape_at(index_t i) const {
+    require(self().depth() > 0, "chain", "there are no layers");
     return i == 0 ? self().visit(0, [](const auto& l) -> tensor_shape { return l.input_shape(); })
                   : self().visit(i - 1, [](const auto& l) -> tensor_shape {
                       return l.output_shape();
@@ -238,11 +250,12 @@ class LayerChain {
       self().visit(i, [&](auto& l) { l.parameters_changed(pool); });
     }
   }
-  /// Each layer from a stream of its own: that of its number.
+  /// Each layer from a stream of its own, that of its number; a chain among them from a seed
+  /// of its own.
   void initialize(random_stream random) {
     for (index_t i = 0; i < self().depth(); ++i) {
       self().visit(i, [&](auto& l) {
-        l.initialize({random.seed, random.stream + static_cast<std::uint32_t>(i)});
+        detail::initialize_layer(l, {random.seed, random.stream + static_cast<std::uint32_t>(i)});
       });
     }
   }
@@ -260,7 +273,10 @@ class LayerChain {
                                   block<Scalar> first_tangent_cotangents = {},
                                   bool keep = true) const {
     const index_t n = self().depth();
-    const auto by_value = [&](index_t i) { return in_place(i) && derives_by_value(i); };
+    // The layer before must not need the value that is overwritten: linear ones do not.
+    const auto by_value = [&](index_t i) {
+      return in_place(i) && derives_by_value(i) && i > 0 && fuses_relu(i - 1);
+    };
     const auto always = [&](index_t i) { return in_place(i); };
     const auto relu = [&](index_t i) {
       return self().visit(i, [](const auto& l) { return detail::acts_as_relu(l); });

@@ -220,6 +220,11 @@ inline void require_convolution(std::string_view where, const tensor_shape& from
                                 index_t channels, const convolution_options& options) {
   require_shape(where, from);
   require(channels >= 1, where, "there must be at least one output channel");
+  constexpr index_t most = index_t{1} << 20;  // so that no sum overflows
+  for (const extent& one :
+       {options.kernel, options.stride, options.padding, options.output_padding}) {
+    require(one.height <= most && one.width <= most, where, "a size is larger than 2^20");
+  }
   require(options.kernel.height >= 1 && options.kernel.width >= 1, where,
           "the kernel must be at least 1 x 1");
   require(options.stride.height >= 1 && options.stride.width >= 1, where,
@@ -249,6 +254,7 @@ template <class Scalar>
   const tensor_shape to{channels,
                         (from.height + 2 * padding.height - kernel.height) / stride.height + 1,
                         (from.width + 2 * padding.width - kernel.width) / stride.width + 1};
+  require_shape("convolution", to);
   std::vector<std::vector<taps::tap>> of_pixel(static_cast<std::size_t>(to.pixels()));
   for (index_t q = 0; q < to.pixels(); ++q) {
     for (index_t a = 0; a < kernel.height; ++a) {
@@ -298,6 +304,7 @@ template <class Scalar>
       (from.width - 1) * stride.width - 2 * padding.width + kernel.width + output_padding.width};
   require(to.height >= 1 && to.width >= 1, "transposed_convolution",
           "the output would be " + to_string(to));
+  require_shape("transposed_convolution", to);
   const index_t count = kernel.height * kernel.width;
   std::vector<std::vector<taps::tap>> of_pixel(static_cast<std::size_t>(to.pixels()));
   for (index_t q = 0; q < to.pixels(); ++q) {

@@ -5,6 +5,7 @@
 #include <concepts>
 #include <memory>
 #include <string>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -45,6 +46,7 @@ class AnyLayer {
     virtual std::vector<parameter<Scalar>> parameters() = 0;
     virtual void parameters_changed(thread_pool*) = 0;
     virtual void initialize(random_stream) = 0;
+    virtual const char* type_name() const = 0;
   };
 
   template <class L>
@@ -95,7 +97,8 @@ class AnyLayer {
     }
     std::vector<parameter<Scalar>> parameters() override { return held.parameters(); }
     void parameters_changed(thread_pool* pool) override { held.parameters_changed(pool); }
-    void initialize(random_stream random) override { held.initialize(random); }
+    void initialize(random_stream random) override { detail::initialize_layer(held, random); }
+    const char* type_name() const override { return typeid(L).name(); }
     L held;
   };
 
@@ -159,6 +162,8 @@ class AnyLayer {
   [[nodiscard]] std::vector<parameter<Scalar>> parameters() { return held_->parameters(); }
   void parameters_changed(thread_pool* pool) { held_->parameters_changed(pool); }
   void initialize(random_stream random) { held_->initialize(random); }
+  /// The compiler's name for the type of the layer.
+  [[nodiscard]] const char* type_name() const { return held_->type_name(); }
 
  private:
   std::unique_ptr<base> held_;

@@ -57,12 +57,13 @@ void save_training(const std::filesystem::path& path, Autoencoder<Scalar>& model
 }
 
 /// Restores model, optimiser and position.
+/// @param steps of an epoch
 /// @param at with the settings of the run that is to go on
 /// @throws file_error if the file is not a checkpoint of such a run: another format, model,
 ///   optimiser or other settings. Nothing has then been changed.
 template <class Scalar>
 void load_training(const std::filesystem::path& path, Autoencoder<Scalar>& model,
-                   Optimizer<Scalar>& optimizer, training_position& at) {
+                   Optimizer<Scalar>& optimizer, index_t steps, training_position& at) {
   const SafetensorsFile file(path);
   const auto refuse = [&](const std::string& reason) {
     throw file_error(path.string() + ": byte 8: " + reason);
@@ -89,9 +90,14 @@ void load_training(const std::filesystem::path& path, Autoencoder<Scalar>& model
   const auto position = file.read<std::int64_t>("position", {3});
   auto sums = file.read<double>("sums", size(at.sums));
   auto history = file.read<double>("history");
-  if (position[0] < 0 || position[1] < 0 || position[2] < 0) refuse("a negative position");
-  if (at.sums.empty() || history.size() != static_cast<std::size_t>(position[0]) * (at.sums.size() + 2)) {
+  const std::size_t record = at.sums.size() + 2;
+  if (position[0] < 0 || history.size() % record != 0 ||
+      history.size() / record != static_cast<std::size_t>(position[0])) {
     refuse("the history does not have a record for every epoch");
+  }
+  if (position[1] < 0 || position[1] >= steps ||
+      position[2] != position[0] * steps + position[1]) {
+    refuse("the position is not one of this training");
   }
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     std::copy(values[i].begin(), values[i].end(), parameters[i].values.data);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -57,7 +58,8 @@ class Objective {
   [[nodiscard]] const std::vector<regularizer<Scalar>>& terms() const noexcept { return terms_; }
 
   /// Numbers from elsewhere in the place of the stream's, for denoising, variational and
-  /// masked: quasi-random ones, or those of another program.
+  /// masked: quasi-random ones, or those of another program. They must be functions of their
+  /// arguments alone, and are called from several threads at once.
   void set_noise(noise_source normal, noise_source uniform) {
     normal_ = std::move(normal);
     uniform_ = std::move(uniform);
@@ -76,6 +78,7 @@ class Objective {
   }
 
   /// The loss of a batch, and its gradient.
+  /// @throws argument_error, size_error see require_model
   /// @param x images in the engine's layout
   /// @param random the stream of noises
   /// @param first_sample number in that stream of the first image
@@ -84,6 +87,8 @@ class Objective {
   [[nodiscard]] loss_terms evaluate(const cpu<Scalar>& be, Autoencoder<Scalar>& model,
                                     block<const Scalar> x, random_stream random,
                                     std::uint64_t first_sample, Scalar* g) const {
+    require_model(model);
+    require(x.count >= 1, "objective", "there must be at least one image");
     batch at{*this, be, model, x, random, first_sample, g};
     return at.evaluate();
   }
@@ -388,8 +393,11 @@ class Objective {
         double mean = 0;
         for (index_t j = 0; j < code.count; ++j) mean += static_cast<double>(code.column(j)[e]);
         mean /= count;
-        require(!(mean <= 0 || mean >= 1), "sparse_kl",
+        require(!(mean < 0 || mean > 1), "sparse_kl",
                 "the codes must lie in (0, 1): the encoder must end with a sigmoid");
+        // Saturated, a sigmoid is 0 or 1 to the last bit.
+        constexpr double least = std::numeric_limits<Scalar>::epsilon();
+        mean = std::clamp(mean, least, 1 - least);
         const double rho = term.target;
         losses.penalties[i] += term.strength * (rho * std::log(rho / mean) +
                                                 (1 - rho) * std::log((1 - rho) / (1 - mean)));
@@ -428,7 +436,10 @@ class Objective {
     /// @param which which(w, weights of the encoder, all weights)
     template <class Which>
     void decay(std::size_t i, double strength, const Which& which) {
-      const auto is_weight = [](const auto& one) { return one.shape.size() >= 2; };
+      // Matrices and kernels; a norm's gains have other ranks.
+      const auto is_weight = [](const auto& one) {
+        return one.shape.size() == 2 || one.shape.size() == 4;
+      };
       const auto of_encoder = model.encoder().parameters();
       const auto all = model.parameters();
       const auto before = static_cast<std::size_t>(

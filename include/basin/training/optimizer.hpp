@@ -105,6 +105,9 @@ class Optimizer {
   }
   template <class Adam>
   static void require_valid(const Adam& s) {
+    require(static_cast<Scalar>(s.beta1) < 1 && static_cast<Scalar>(s.beta2) < 1 &&
+                static_cast<Scalar>(s.epsilon) > 0,
+            "adam", "beta1 and beta2 must be less than 1, epsilon more than 0, as scalars");
     require(s.beta1 >= 0 && s.beta1 < 1 && s.beta2 >= 0 && s.beta2 < 1, "adam",
             "beta1 and beta2 must lie in [0, 1)");
     require(s.epsilon > 0, "adam", "epsilon must be positive");

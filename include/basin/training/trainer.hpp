@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <chrono>
 #include <cmath>
@@ -71,8 +72,8 @@ struct training_options {
   bool resume = false;
   std::stop_token stop = {};      ///< asked to stop, it leaves a checkpoint
   progress_options progress = {};  ///< a line on a terminal
-  /// Called before the first epoch (epoch = 0) and after each. The model is the one that is
-  /// trained; its maps are copies.
+  /// Called before the first epoch (epoch = 0) and after each, behind its checkpoint. The
+  /// model is the one that is trained; its maps are copies.
   std::function<void(const Autoencoder<Scalar>&, const epoch_record&)> at_epoch = {};
 };
 
@@ -139,6 +140,32 @@ template <class Scalar>
         term);
   }
   return text.text();
+}
+
+/// What a checkpoint compares of the model beside its parameters' shapes: the types of its
+/// layers, as the compiler names them, and whether it is tied.
+template <class Scalar>
+[[nodiscard]] std::string model_text(const Autoencoder<Scalar>& model) {
+  std::string text = model.tied() ? " tied" : "";
+  for (const Network<Scalar>* half : {&model.encoder(), &model.decoder()}) {
+    for (index_t i = 0; i < half->depth(); ++i) {
+      text += half->visit(i, [](const auto& l) { return std::string(" ") + l.type_name(); });
+    }
+  }
+  return text;
+}
+
+/// A hash of the images (Fowler, Noll and Vo's, 64 bits, number by number).
+template <class Scalar>
+[[nodiscard]] std::string images_text(const typename cpu<Scalar>::const_view& images) {
+  std::uint64_t hash = 0xcbf29ce484222325u;
+  for (index_t j = 0; j < images.cols(); ++j) {
+    for (index_t i = 0; i < images.rows(); ++i) {
+      hash = (hash ^ std::bit_cast<std::uint64_t>(static_cast<double>(images(i, j)))) *
+             0x100000001b3u;
+    }
+  }
+  return " images " + std::to_string(hash);
 }
 
 /// The order of an epoch: Fisher and Yates with words of the seed's stream.
@@ -225,10 +252,11 @@ training_result train(const cpu<Scalar>& be, Autoencoder<Scalar>& model,
   // record of the history is those as means, the test error and the rate.
   training_position at;
   at.sums.assign(static_cast<std::size_t>(terms + 2), 0.0);
-  at.settings = detail::settings_text(options, count);
+  at.settings = detail::settings_text(options, count) + detail::model_text(model) +
+                detail::images_text<Scalar>(images);
   if (options.resume && !options.checkpoint.empty() &&
       std::filesystem::exists(options.checkpoint)) {
-    load_training(options.checkpoint, model, optimizer, at);
+    load_training(options.checkpoint, model, optimizer, steps, at);
   }
   const auto record_size = static_cast<std::size_t>(terms + 4);
   const auto record_of = [&](std::size_t i) {
@@ -269,6 +297,12 @@ training_result train(const cpu<Scalar>& be, Autoencoder<Scalar>& model,
     }
     table.close();
   };
+  // A step may overflow although the loss before it was finite.
+  const auto is_sound = [&] {
+    return std::all_of(values.begin(), values.end(), [](const array_view<Scalar>& one) {
+      return std::all_of(one.data, one.data + one.size, [](Scalar x) { return is_finite(x); });
+    });
+  };
   const auto save = [&] {
     if (!options.checkpoint.empty()) save_training(options.checkpoint, model, optimizer, at);
   };
@@ -299,6 +333,7 @@ training_result train(const cpu<Scalar>& be, Autoencoder<Scalar>& model,
     const std::vector<index_t> order = detail::shuffled(count, options.seed, at.epoch);
     while (at.step < steps) {
       if (options.stop.stop_requested()) {
+        if (!is_sound()) return result(training_status::diverged);
         save();
         return result(training_status::stopped);
       }
@@ -330,10 +365,12 @@ training_result train(const cpu<Scalar>& be, Autoencoder<Scalar>& model,
       if (at.step == steps) break;
       if (std::chrono::duration<double>(clock::now() - saved).count() >
           options.checkpoint_seconds) {
+        if (!is_sound()) return result(training_status::diverged);
         save();
         saved = clock::now();
       }
     }
+    if (!is_sound()) return result(training_status::diverged);
     for (const double one : at.sums) at.history.push_back(one);
     at.history.push_back(test_error());
     at.history.push_back(rate_at(options.rate, at.epoch * steps + steps - 1,

@@ -112,6 +112,7 @@ class TapProduct {
   void multiply(thread_pool* pool, block<const Scalar> x, block<Scalar> y, bool with_bias,
                 detail::finish ending = detail::finish::none,
                 block<const Scalar> gate = {}) const {
+    if (x.count == 0) return;
     const index_t groups = along_outputs_ ? panels() : 1;
     const index_t slots = static_cast<index_t>(pixels_.size());
     // Smallest share of work that is worth another thread's attention.
@@ -305,6 +306,7 @@ class TapProduct {
     scratch_scope scope;
     const Scalar** const sources = scope.get<const Scalar*>(taps * Columns);
     Scalar* const nobody = scope.get<Scalar>(2 * width);
+    std::fill_n(nobody, 2 * width, Scalar(0));
     for (index_t t = 0; t < taps; ++t) {
       for (index_t c = 0; c < Columns; ++c) {
         const std::int32_t from =
