@@ -14,8 +14,9 @@ namespace basin {
 /// A layer as a map on the CPU: columns in PyTorch's CHW order in, columns out, with
 /// exact jvp and vjp. Columns are independent to the bit.
 ///
-/// Blocks of as many columns as a tile has (six or eight) go through all layers, on the context's threads; where there
-/// are fewer columns than threads, the threads share each layer. Cost: that of the layer.
+/// Blocks of as many columns as a tile has (six or eight) go through all layers, on the
+/// context's threads; where there are fewer columns than threads, the threads share each
+/// layer. Cost: that of the layer.
 /// Memory: scratch of each thread for one block, whatever the number of columns.
 template <layer L>
 class LayerMap {
