@@ -153,13 +153,12 @@ int run(int argc, char** argv) {
   }
   Inputs<float> inputs(folder);
   for (const row& one : all_rows()) {
-    benchmark::RegisterBenchmark((one.name() + "/ours").c_str(),
-                                 [&inputs, one](benchmark::State& state) {
-                                   Work<float> work(inputs, one);
-                                   work.run();
-                                   for (auto _ : state) work.run();
-                                 })
-        ->UseRealTime();
+    benchmark::RegisterBenchmark((one.name() + "/ours").c_str(), [&inputs,
+                                                                  one](benchmark::State& state) {
+      Work<float> work(inputs, one);
+      work.run();
+      for (auto _ : state) work.run();
+    })->UseRealTime();
   }
   benchmark::Initialize(&argc, argv);
   benchmark::AddCustomContext("compiler", __VERSION__);

@@ -32,19 +32,19 @@ struct entry {
 
 // What is measured of a trained model.
 struct figures {
-  double error = 0;          // squared error of reconstruction, test images
-  double noisy = 0;          // the same from images with noise of deviation 0.3
-  double hidden = 0;         // the same from images with half of the patches hidden
-  double encoder = 0;        // mean ‖J_E‖²_F
-  double reconstruction = 0; // mean ‖J_F‖²_F
-  double weights = 0;        // Σ ‖W‖²_F
-  double code = 0;           // mean |z_i|
-  double small = 0;          // share of |z_i| below a tenth of their root mean square
-  double prior = 0;          // KL of the codes' mean and variance from N(0, 1), per element
+  double error = 0;           // squared error of reconstruction, test images
+  double noisy = 0;           // the same from images with noise of deviation 0.3
+  double hidden = 0;          // the same from images with half of the patches hidden
+  double encoder = 0;         // mean ‖J_E‖²_F
+  double reconstruction = 0;  // mean ‖J_F‖²_F
+  double weights = 0;         // Σ ‖W‖²_F
+  double code = 0;            // mean |z_i|
+  double small = 0;           // share of |z_i| below a tenth of their root mean square
+  double prior = 0;           // KL of the codes' mean and variance from N(0, 1), per element
 
-  static constexpr const char* names[] = {"error",   "from noise", "from half", "‖J_E‖²",
-                                          "‖J_F‖²", "Σ‖W‖²",     "mean |z|",  "small z",
-                                          "KL to N(0, 1)"};
+  static constexpr const char* names[] = {"error",    "from noise", "from half",
+                                          "‖J_E‖²",   "‖J_F‖²",     "Σ‖W‖²",
+                                          "mean |z|", "small z",    "KL to N(0, 1)"};
   [[nodiscard]] std::vector<double> all() const {
     return {error, noisy, hidden, encoder, reconstruction, weights, code, small, prior};
   }
@@ -78,9 +78,8 @@ figures measure(const basin::cpu<scalar>& be, basin::Autoencoder<scalar>& model,
   const basin::block<const scalar> x(test.data(), test.outerStride(), count);
   std::vector<scalar> g(static_cast<std::size_t>(basin::parameter_count(model.encoder()) +
                                                  basin::parameter_count(model.decoder())));
-  std::vector<basin::regularizer<scalar>> terms = {basin::contractive{1.0},
-                                                   basin::r_contractive{1.0},
-                                                   basin::deep_weight_decay{1.0}};
+  std::vector<basin::regularizer<scalar>> terms = {
+      basin::contractive{1.0}, basin::r_contractive{1.0}, basin::deep_weight_decay{1.0}};
   const auto norms = basin::Objective<scalar>(terms).evaluate(be, model, x, {}, 0, g.data());
   f.encoder = norms.penalties[0];
   f.reconstruction = norms.penalties[1];
@@ -94,8 +93,8 @@ figures measure(const basin::cpu<scalar>& be, basin::Autoencoder<scalar>& model,
   for (index_t i = 0; i < z.rows(); ++i) {
     const double mean = z.row(i).mean();
     const double variance = (z.row(i) - mean).square().mean() + 1e-12;
-    f.prior += (mean * mean + variance - 1 - std::log(variance)) / 2 /
-               static_cast<double>(z.rows());
+    f.prior +=
+        (mean * mean + variance - 1 - std::log(variance)) / 2 / static_cast<double>(z.rows());
   }
   return f;
 }

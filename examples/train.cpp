@@ -180,8 +180,8 @@ void write_images(const std::string& path, const basin::cpu<scalar>& be,
     for (index_t y = 0; y < sheet.height; ++y) {
       for (index_t x = 0; x < sheet.width; ++x) {
         const auto& from = y < shape.height ? images : answers;
-        const scalar value = from((c * shape.height + y % shape.height) * shape.width + x % shape.width,
-                                  x / shape.width);
+        const scalar value = from(
+            (c * shape.height + y % shape.height) * shape.width + x % shape.width, x / shape.width);
         sheet.pixels[static_cast<std::size_t>((c * sheet.height + y) * sheet.width + x)] =
             static_cast<std::uint8_t>(255 * std::clamp(value, scalar(0), scalar(1)) + scalar(0.5));
       }
@@ -233,24 +233,24 @@ int run(command& c) {
   auto model = basin::make_model<scalar>(c.model);
   auto& autoencoder = model.autoencoder;
   autoencoder.initialize(training.seed);
-  std::printf("%td images of %s to train on, %td to test, %td parameters, %d threads\n", count,
-              to_string(autoencoder.image_shape()).c_str(), test,
-              basin::parameter_count(autoencoder.encoder()) +
-                  basin::parameter_count(autoencoder.decoder()),
-              be.threads());
-  std::printf("%6s %12s %14s %12s %10s %10s\n", "epoch", "loss", "reconstruction", "test",
-              "rate", "samples/s");
+  std::printf(
+      "%td images of %s to train on, %td to test, %td parameters, %d threads\n", count,
+      to_string(autoencoder.image_shape()).c_str(), test,
+      basin::parameter_count(autoencoder.encoder()) + basin::parameter_count(autoencoder.decoder()),
+      be.threads());
+  std::printf("%6s %12s %14s %12s %10s %10s\n", "epoch", "loss", "reconstruction", "test", "rate",
+              "samples/s");
   training.at_epoch = [](const auto&, const basin::epoch_record& at) {
     if (at.epoch == 0) {
       std::printf("%6d %12s %14s %12.6f\n", 0, "", "", at.test_error);
     } else {
-      std::printf("%6td %12.6f %14.6f %12.6f %10.3g %10.0f\n", at.epoch, at.loss,
-                  at.reconstruction, at.test_error, at.rate, at.samples_per_second);
+      std::printf("%6td %12.6f %14.6f %12.6f %10.3g %10.0f\n", at.epoch, at.loss, at.reconstruction,
+                  at.test_error, at.rate, at.samples_per_second);
     }
     std::fflush(stdout);
   };
-  const auto result = basin::train(be, autoencoder, images.leftCols(count), training,
-                                   images.rightCols(test));
+  const auto result =
+      basin::train(be, autoencoder, images.leftCols(count), training, images.rightCols(test));
   if (result.status == basin::training_status::stopped) {
     std::printf("stopped; --resume goes on from %s\n", training.checkpoint.c_str());
     return 130;
@@ -263,11 +263,12 @@ int run(command& c) {
     char text[32];
     return std::string(text, std::to_chars(text, text + sizeof text, x).ptr);
   };
-  model.metadata = {
-      {"data", !c.data.empty() ? c.data : c.images.empty() ? "made" : "images"},
-      {"training_images", std::to_string(count)},
-      {"seed", std::to_string(training.seed)},
-      {"epochs", std::to_string(training.epochs)}};
+  model.metadata = {{"data", !c.data.empty()    ? c.data
+                             : c.images.empty() ? "made"
+                                                : "images"},
+                    {"training_images", std::to_string(count)},
+                    {"seed", std::to_string(training.seed)},
+                    {"epochs", std::to_string(training.epochs)}};
   if (!result.history.empty()) {
     model.metadata["training_error"] = number(result.history.back().reconstruction);
     model.metadata["test_error"] = number(result.history.back().test_error);

@@ -56,7 +56,8 @@ TEST_CASE("a ReLU behind a linear layer is fused without a trace", "[nn]") {
   const act<basin::relu_function> relu(conv.output_shape());
   const auto fused = basin::sequential(conv, relu);
   // A layer between them keeps them apart.
-  const auto apart = basin::sequential(conv, act<basin::identity_function>(conv.output_shape()), relu);
+  const auto apart =
+      basin::sequential(conv, act<basin::identity_function>(conv.output_shape()), relu);
   const golden::Columns<double> x({3, 6, 6}, golden::normal(108, 9, 1));
   const golden::Columns<double> v({3, 6, 6}, golden::normal(108, 9, 2));
   const golden::Columns<double> u({6, 3, 3}, golden::normal(54, 9, 3));
@@ -71,8 +72,8 @@ TEST_CASE("a ReLU behind a linear layer is fused without a trace", "[nn]") {
     Eigen::VectorXd g = Eigen::VectorXd::Zero(basin::parameter_count(l)), s = g;
     l.gradient(nullptr, x, y, u, g.data());
     l.dual_gradient(nullptr, x, y, v, u, w, s.data());
-    return std::vector<Eigen::MatrixXd>{y.matrix(),  jv.matrix(), jtu.matrix(), sx.matrix(),
-                                        sv.matrix(), g,           s};
+    return std::vector<Eigen::MatrixXd>{
+        y.matrix(), jv.matrix(), jtu.matrix(), sx.matrix(), sv.matrix(), g, s};
   };
   const auto a = run(fused);
   const auto b = run(apart);
@@ -230,8 +231,8 @@ TEST_CASE("functions by value behind layers that need their own value", "[nn]") 
   auto dense = basin::dense<double>({1}, {1}, false);
   dense.parameters()[0].values[0] = 1;
   dense.parameters_changed(nullptr);
-  const auto f = basin::layer_map(basin::sequential(
-      dense, act<basin::relu_function>({1}), act<basin::sigmoid_function>({1})));
+  const auto f = basin::layer_map(
+      basin::sequential(dense, act<basin::relu_function>({1}), act<basin::sigmoid_function>({1})));
   Eigen::MatrixXd x(1, 2), u = Eigen::MatrixXd::Ones(1, 2), jtu(1, 2);
   x << -1, 1;
   basin::vjp(basin::cpu<double>(1), f, x, u, jtu);

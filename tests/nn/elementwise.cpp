@@ -47,8 +47,7 @@ TEST_CASE("activations agree with PyTorch", "[nn]") {
 
 TEST_CASE("properties of smooth activations", "[nn]") {
   const auto check = [](auto function) {
-    golden::check_properties(
-        basin::Elementwise<double, decltype(function)>({3, 5, 2}, function));
+    golden::check_properties(basin::Elementwise<double, decltype(function)>({3, 5, 2}, function));
   };
   check(basin::tanh_function{});
   check(basin::sigmoid_function{});

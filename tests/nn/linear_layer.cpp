@@ -22,8 +22,7 @@ basin::LinearLayer<Scalar> make(const golden::Case& one) {
     return basin::convolution<Scalar>(one.shape("x"), one.number("out_channels"), options);
   }
   options.output_padding = extent_of(one.options.at("output_padding"));
-  return basin::transposed_convolution<Scalar>(one.shape("x"), one.number("out_channels"),
-                                               options);
+  return basin::transposed_convolution<Scalar>(one.shape("x"), one.number("out_channels"), options);
 }
 
 }  // namespace
@@ -94,17 +93,15 @@ TEST_CASE("misuse of linear layers", "[nn]") {
   CHECK_THROWS_WITH(basin::convolution<float>({1, 2, 2}, 3, {.kernel = 5}),
                     Contains("larger than the padded input"));
   CHECK_THROWS_AS(basin::convolution<float>({1, 8, 8}, 3, {.stride = 0}), basin::argument_error);
-  CHECK_THROWS_AS(basin::convolution<float>({1, 8, 8}, 3, {.padding = -1}),
-                  basin::argument_error);
+  CHECK_THROWS_AS(basin::convolution<float>({1, 8, 8}, 3, {.padding = -1}), basin::argument_error);
   CHECK_THROWS_AS(basin::convolution<float>({1, 8, 8}, 3, {.output_padding = 1}),
                   basin::argument_error);
   CHECK_THROWS_AS(basin::convolution<float>({1, 8, 8}, 0, {}), basin::argument_error);
   CHECK_THROWS_WITH(
       basin::transposed_convolution<float>({1, 8, 8}, 1, {.stride = 2, .output_padding = 2}),
       Contains("less than the stride"));
-  CHECK_THROWS_WITH(
-      basin::transposed_convolution<float>({1, 1, 1}, 1, {.kernel = 1, .padding = 1}),
-      Contains("the output would be 1 x -1 x -1"));
+  CHECK_THROWS_WITH(basin::transposed_convolution<float>({1, 1, 1}, 1, {.kernel = 1, .padding = 1}),
+                    Contains("the output would be 1 x -1 x -1"));
   CHECK_THROWS_AS(basin::dense<float>({basin::index_t{1} << 30, 1 << 20, 1}, {1}),
                   basin::argument_error);
 }

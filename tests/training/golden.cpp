@@ -44,8 +44,8 @@ Setup read_setup(const basin::SafetensorsFile& file, const basin::SafetensorsFil
   s.rate.rate = number("rate");
   const auto schedule = s.options.at("schedule").get<std::string>();
   if (schedule == "step") {
-    s.rate.schedule = basin::step_schedule{
-        s.options.at("milestones").get<std::vector<index_t>>(), number("gamma")};
+    s.rate.schedule = basin::step_schedule{s.options.at("milestones").get<std::vector<index_t>>(),
+                                           number("gamma")};
   } else if (schedule == "cosine") {
     s.rate.schedule = basin::cosine_schedule{number("rate_min")};
     s.rate.warm_up = s.options.at("warm_up").get<index_t>();
@@ -77,8 +77,8 @@ void check(const std::string& name, Activation activation) {
   index_t size = 0;
   for (auto& one : model.parameters()) {
     const std::string key = "p." + one.name;
-    const auto initial = file.contains(key) ? file.read<double>(key, one.shape)
-                                            : data.read<double>(key, one.shape);
+    const auto initial =
+        file.contains(key) ? file.read<double>(key, one.shape) : data.read<double>(key, one.shape);
     std::copy(initial.begin(), initial.end(), one.values.data);
     values.push_back(one.values);
     size += one.values.size;
@@ -94,12 +94,13 @@ void check(const std::string& name, Activation activation) {
   std::vector<index_t> batch(8);
   const auto image_of = [&](index_t column) { return batch[static_cast<std::size_t>(column)]; };
   if (std::string(s.options.at("regulariser")) == "augmented") {
-    s.terms = {basin::augmented<double>{
-        [&](basin::array_view<const double>, basin::array_view<double> out, basin::random_stream,
-            index_t column) {
-          for (index_t i = 0; i < out.size; ++i) out[i] = mirrored(i, image_of(column));
-        },
-        s.options.at("lambda").get<double>()}};
+    s.terms = {
+        basin::augmented<double>{[&](basin::array_view<const double>, basin::array_view<double> out,
+                                     basin::random_stream, index_t column) {
+                                   for (index_t i = 0; i < out.size; ++i)
+                                     out[i] = mirrored(i, image_of(column));
+                                 },
+                                 s.options.at("lambda").get<double>()}};
   }
   basin::Objective<double> objective(s.terms);
   objective.set_noise(
@@ -123,9 +124,10 @@ void check(const std::string& name, Activation activation) {
           static_cast<index_t>(order[static_cast<std::size_t>(8 * step + j)]);
       X.col(j) = images.col(image_of(j));
     }
-    const auto terms = objective.evaluate(
-        be, model, basin::block<const double>(X.data(), 256, 8), {}, 0, g.data());
-    worst_loss = std::max(worst_loss, std::abs(terms.total() / losses[static_cast<std::size_t>(step)] - 1));
+    const auto terms = objective.evaluate(be, model, basin::block<const double>(X.data(), 256, 8),
+                                          {}, 0, g.data());
+    worst_loss =
+        std::max(worst_loss, std::abs(terms.total() / losses[static_cast<std::size_t>(step)] - 1));
     optimizer.step(&be.pool(), values, g.data(), basin::rate_at(s.rate, step, 100));
     model.parameters_changed(&be.pool());
     if (step != 0 && step != 9 && step != 99) continue;

@@ -14,8 +14,7 @@ basin::Autoencoder<Scalar> table3(index_t size, index_t d, index_t code, index_t
                                   Activation activation, bool tied = false,
                                   bool sigmoid_code = false) {
   const basin::convolution_options down{.kernel = 3, .stride = 2, .padding = 1};
-  const basin::convolution_options up{
-      .kernel = 3, .stride = 2, .padding = 1, .output_padding = 1};
+  const basin::convolution_options up{.kernel = 3, .stride = 2, .padding = 1, .output_padding = 1};
   basin::Network<Scalar> enc, dec;
   const auto activate = [&](basin::Network<Scalar>& to) {
     to.add(basin::Elementwise<Scalar, Activation>(to.output_shape(), activation),

@@ -14,8 +14,8 @@ namespace {
 using basin::index_t;
 
 basin::Autoencoder<double> small(bool sampled = false, bool sigmoid = false) {
-  auto model = networks::table3<double>(16, 2, sampled ? 6 : 3, 3, basin::tanh_function{}, false,
-                                        sigmoid);
+  auto model =
+      networks::table3<double>(16, 2, sampled ? 6 : 3, 3, basin::tanh_function{}, false, sigmoid);
   model.initialize(4);
   return model;
 }
@@ -79,11 +79,11 @@ TEST_CASE("estimates of penalties have the documented mean and variance", "[trai
 
 TEST_CASE("gradients of every objective against differences of its loss", "[training]") {
   const Eigen::MatrixXd X = golden::normal(256, 5, 1);
-  const auto mirrored = basin::augmented<double>{
-      [](auto x, auto out, auto, index_t) {
-        for (index_t i = 0; i < out.size; ++i) out[i] = x[i / 16 * 16 + 15 - i % 16];
-      },
-      0.3};
+  const auto mirrored = basin::augmented<double>{[](auto x, auto out, auto, index_t) {
+                                                   for (index_t i = 0; i < out.size; ++i)
+                                                     out[i] = x[i / 16 * 16 + 15 - i % 16];
+                                                 },
+                                                 0.3};
   const std::vector<std::vector<basin::regularizer<double>>> cases = {
       {},
       {basin::weight_decay{0.1}},
@@ -146,13 +146,13 @@ TEST_CASE("each regulariser draws its own noise", "[training]") {
   const Eigen::MatrixXd X = Eigen::MatrixXd::Zero(256, 200);
   // What the transformation is given is x in CHW order, a stream of its own and the sample.
   std::vector<index_t> columns(200);
-  const auto watch = basin::augmented<double>{
-      [&](auto x, auto out, basin::random_stream random, index_t column) {
-        CHECK(random.stream == 2);
-        columns[static_cast<std::size_t>(column - 50)] = column;
-        std::copy_n(x.data, x.size, out.data);
-      },
-      1.0};
+  const auto watch =
+      basin::augmented<double>{[&](auto x, auto out, basin::random_stream random, index_t column) {
+                                 CHECK(random.stream == 2);
+                                 columns[static_cast<std::size_t>(column - 50)] = column;
+                                 std::copy_n(x.data, x.size, out.data);
+                               },
+                               1.0};
   const basin::Objective<double> objective({basin::denoising{0.1}, watch});
   std::vector<double> g(static_cast<std::size_t>(basin::parameter_count(model.encoder()) +
                                                  basin::parameter_count(model.decoder())));
@@ -175,6 +175,7 @@ TEST_CASE("learning rates", "[training]") {
   CHECK(basin::rate_at(cosine, 2, 12) == Approx(1.0));
   CHECK(basin::rate_at(cosine, 7, 12) == Approx(0.6));
   CHECK(basin::rate_at(cosine, 12, 12) == Approx(0.2));
-  CHECK_THROWS_AS(basin::require_learning_rate("x", {.rate = 1, .schedule = basin::step_schedule{{5, 3}}}),
-                  basin::argument_error);
+  CHECK_THROWS_AS(
+      basin::require_learning_rate("x", {.rate = 1, .schedule = basin::step_schedule{{5, 3}}}),
+      basin::argument_error);
 }

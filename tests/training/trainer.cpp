@@ -60,13 +60,13 @@ std::string text_of(const std::string& file) {
 }
 
 basin::training_options<float> options() {
-  return {.epochs = 4,
-          .batch = 24,
-          .optimizer = basin::adam{.weight_decay = 1e-4},
-          .rate = {.rate = 2e-3, .schedule = basin::cosine_schedule{1e-4}, .warm_up = 3},
-          .regularizers = {basin::denoising{0.05}, basin::sparse_l1{1e-4},
-                           basin::contractive{1e-4, 1}},
-          .seed = 9};
+  return {
+      .epochs = 4,
+      .batch = 24,
+      .optimizer = basin::adam{.weight_decay = 1e-4},
+      .rate = {.rate = 2e-3, .schedule = basin::cosine_schedule{1e-4}, .warm_up = 3},
+      .regularizers = {basin::denoising{0.05}, basin::sparse_l1{1e-4}, basin::contractive{1e-4, 1}},
+      .seed = 9};
 }
 
 }  // namespace
@@ -117,12 +117,12 @@ TEST_CASE("an interrupted training goes on to bitwise the same weights", "[train
     auto counted = options();
     std::stop_source stop;
     std::atomic<index_t> asked = 0;
-    counted.regularizers.push_back(basin::augmented<float>{
-        [&](auto, auto out, auto, index_t) {
-          std::fill_n(out.data, out.size, 0.0f);
-          if (++asked == stop_at) stop.request_stop();
-        },
-        0.0});
+    counted.regularizers.push_back(basin::augmented<float>{[&](auto, auto out, auto, index_t) {
+                                                             std::fill_n(out.data, out.size, 0.0f);
+                                                             if (++asked == stop_at)
+                                                               stop.request_stop();
+                                                           },
+                                                           0.0});
     counted.checkpoint = file;
     counted.stop = stop.get_token();
     counted.log = path("log.csv");
@@ -142,8 +142,9 @@ TEST_CASE("an interrupted training goes on to bitwise the same weights", "[train
     }
     const std::string log = text_of(counted.log);
     CHECK(std::count(log.begin(), log.end(), '\n') == 5);
-    CHECK(log.starts_with("epoch,loss,reconstruction,denoising,sparse_l1,contractive,augmented,"
-                          "test_error,rate,seconds,samples_per_second\n1,"));
+    CHECK(
+        log.starts_with("epoch,loss,reconstruction,denoising,sparse_l1,contractive,augmented,"
+                        "test_error,rate,seconds,samples_per_second\n1,"));
     std::filesystem::remove(file);
     std::filesystem::remove(counted.log);
   }
@@ -229,8 +230,9 @@ TEST_CASE("a checkpoint of another training is refused", "[training]") {
 TEST_CASE("a loss that is not finite ends the training and says so", "[training]") {
   const Eigen::MatrixXf images = blobs<float>(50);
   auto model = small<float>();
-  const auto result = basin::train(basin::cpu<float>(1), model, images,
-                                   {.epochs = 50, .optimizer = basin::sgd{}, .rate = {.rate = 1e6}});
+  const auto result =
+      basin::train(basin::cpu<float>(1), model, images,
+                   {.epochs = 50, .optimizer = basin::sgd{}, .rate = {.rate = 1e6}});
   CHECK(result.status == basin::training_status::diverged);
   CHECK(result.history.size() < 50);
 }
@@ -277,8 +279,7 @@ TEST_CASE("misuse of training", "[training]") {
                     Contains("must end with a sigmoid"));
   CHECK_THROWS_AS(basin::train(be, model, images, with(basin::sparse_kl{1, 1.5})),
                   basin::argument_error);
-  CHECK_THROWS_AS(basin::train(be, model, images, with(basin::masked{1.0})),
-                  basin::argument_error);
+  CHECK_THROWS_AS(basin::train(be, model, images, with(basin::masked{1.0})), basin::argument_error);
   CHECK_THROWS_AS(basin::train(be, model, images, with(basin::augmented<float>{})),
                   basin::argument_error);
   CHECK_THROWS_AS(basin::train(be, model, images, {.batch = 0}), basin::argument_error);
@@ -327,8 +328,8 @@ TEST_CASE("a checkpoint of another model, of other images or with a wrong positi
     tensors.emplace_back("sums", std::vector<index_t>{5}, sums.data());
     tensors.emplace_back("history", std::vector<index_t>{0}, history.data());
     const std::string wrong = path("wrong");
-    basin::write_safetensors(wrong, tensors,
-                             {{"format", "basin training checkpoint 1"}, {"settings", at.settings}});
+    basin::write_safetensors(
+        wrong, tensors, {{"format", "basin training checkpoint 1"}, {"settings", at.settings}});
     CHECK_THROWS_AS(basin::load_training(wrong, model, optimizer, 3, at), basin::file_error);
     std::filesystem::remove(wrong);
   }
@@ -340,8 +341,7 @@ TEST_CASE("weights that overflow in the last step are not saved", "[training]") 
   basin::training_options<float> settings{
       .epochs = 1, .batch = 50, .optimizer = basin::sgd{}, .rate = {.rate = 1e38}};
   settings.checkpoint = path("overflow");
-  const auto result = basin::train(basin::cpu<float>(1), model,
-                                   1e3f * blobs<float>(50), settings);
+  const auto result = basin::train(basin::cpu<float>(1), model, 1e3f * blobs<float>(50), settings);
   CHECK(result.status == basin::training_status::diverged);
   CHECK_FALSE(std::filesystem::exists(settings.checkpoint));
 }

@@ -141,14 +141,14 @@ class Autoencoder {
     decoder_.parameters_changed(nullptr);
   }
   void copy_tied() {
-    for_each_tied([&](const parameter<Scalar>& from, const parameter<Scalar>& to, index_t,
-                      index_t) {
-      for (index_t i = 0; i < to.values.size; ++i) to.values[i] = from.values[tied_index(from, to, i)];
-    });
+    for_each_tied(
+        [&](const parameter<Scalar>& from, const parameter<Scalar>& to, index_t, index_t) {
+          for (index_t i = 0; i < to.values.size; ++i)
+            to.values[i] = from.values[tied_index(from, to, i)];
+        });
   }
   /// Element of the encoder's weight that element i of the decoder's is.
-  static index_t tied_index(const parameter<Scalar>& from, const parameter<Scalar>& to,
-                            index_t i) {
+  static index_t tied_index(const parameter<Scalar>& from, const parameter<Scalar>& to, index_t i) {
     if (from.shape.size() != 2) return i;
     const index_t columns = to.shape[1];
     return i % columns * from.shape[1] + i / columns;
@@ -165,23 +165,24 @@ class Autoencoder {
       std::vector<placed> list;
       for (auto& one : half.parameters()) {
         const index_t size = one.values.size;
-        if (one.shape.size() == 2 || one.shape.size() == 4) list.push_back({std::move(one), offset});
+        if (one.shape.size() == 2 || one.shape.size() == 4)
+          list.push_back({std::move(one), offset});
         offset += size;
       }
       return list;
     };
     const std::vector<placed> from = weights(encoder_);
     const std::vector<placed> to = weights(decoder_);
-    require_size("tied weights", "number of the decoder's weights",
-                 static_cast<index_t>(to.size()), static_cast<index_t>(from.size()));
+    require_size("tied weights", "number of the decoder's weights", static_cast<index_t>(to.size()),
+                 static_cast<index_t>(from.size()));
     for (std::size_t i = 0; i < to.size(); ++i) {
       const placed& a = from[from.size() - 1 - i];
       const placed& b = to[i];
       std::vector<index_t> expected = a.one.shape;
       if (expected.size() == 2) std::swap(expected[0], expected[1]);
       if (b.one.shape != expected) {
-        throw size_error("tied weights: the shape of dec." + b.one.name +
-                         " is not that of enc." + a.one.name + " transposed");
+        throw size_error("tied weights: the shape of dec." + b.one.name + " is not that of enc." +
+                         a.one.name + " transposed");
       }
       f(a.one, b.one, a.offset, b.offset);
     }

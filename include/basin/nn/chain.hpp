@@ -20,7 +20,8 @@ namespace detail {
 /// What a chain asks of a layer beyond the concept, answered for any layer.
 template <class L>
 struct layer_traits {
-  /// Outputs may overwrite inputs.
+  /// Outputs may overwrite inputs. Only for layers without parameters: their cotangents then
+  /// share memory, and gradients are added when all cotangents are known.
   static constexpr bool in_place = false;
   /// Derivatives need the layer's value, and not its input.
   static constexpr bool by_value = false;
@@ -88,9 +89,9 @@ void if_fuses_relu(const L& l, const F& f) {
 
 }  // namespace detail
 
+namespace detail {
 /// Distance between columns of `size` elements: whole cache lines, an odd number of
 /// them, so that the columns of a tile do not fall into the same lines of the cache.
-namespace detail {
 template <class Scalar>
 [[nodiscard]] constexpr index_t column_stride(index_t size) {
   constexpr index_t line = 64 / static_cast<index_t>(sizeof(Scalar));
@@ -131,9 +132,8 @@ class LayerChain {
   [[nodiscard]] tensor_shape shape_at(index_t i) const {
     require(self().depth() > 0, "chain", "there are no layers");
     return i == 0 ? self().visit(0, [](const auto& l) -> tensor_shape { return l.input_shape(); })
-                  : self().visit(i - 1, [](const auto& l) -> tensor_shape {
-                      return l.output_shape();
-                    });
+                  : self().visit(i - 1,
+                                 [](const auto& l) -> tensor_shape { return l.output_shape(); });
   }
 
   void forward(thread_pool* pool, block<const Scalar> x, block<Scalar> y) const {

@@ -36,8 +36,8 @@ class FirstRows : public without_parameters<Scalar> {
     }
   }
   void dual_vjp(thread_pool* pool, block<const Scalar> x, block<const Scalar> y,
-                block<const Scalar>, block<const Scalar> u, block<const Scalar> w,
-                block<Scalar> sx, block<Scalar> sv) const {
+                block<const Scalar>, block<const Scalar> u, block<const Scalar> w, block<Scalar> sx,
+                block<Scalar> sv) const {
     vjp(pool, x, y, u, sx);
     vjp(pool, x, y, w, sv);
   }

@@ -41,22 +41,22 @@ struct parameter {
 
 /// A layer of the engine.
 template <class L>
-concept layer = std::copyable<L> && requires(const L& l, L& changing, thread_pool* pool,
-                                             block<const typename L::scalar> x,
-                                             block<typename L::scalar> y, typename L::scalar* g,
-                                             random_stream random) {
-  { l.input_shape() } -> std::convertible_to<tensor_shape>;
-  { l.output_shape() } -> std::convertible_to<tensor_shape>;
-  l.forward(pool, x, y);
-  l.jvp(pool, x, x, x, y);
-  l.vjp(pool, x, x, x, y);
-  l.dual_vjp(pool, x, x, x, x, x, y, y);
-  l.gradient(pool, x, x, x, g);
-  l.dual_gradient(pool, x, x, x, x, x, g);
-  { changing.parameters() } -> std::same_as<std::vector<parameter<typename L::scalar>>>;
-  changing.parameters_changed(pool);
-  changing.initialize(random);
-};
+concept layer =
+    std::copyable<L> &&
+    requires(const L& l, L& changing, thread_pool* pool, block<const typename L::scalar> x,
+             block<typename L::scalar> y, typename L::scalar* g, random_stream random) {
+      { l.input_shape() } -> std::convertible_to<tensor_shape>;
+      { l.output_shape() } -> std::convertible_to<tensor_shape>;
+      l.forward(pool, x, y);
+      l.jvp(pool, x, x, x, y);
+      l.vjp(pool, x, x, x, y);
+      l.dual_vjp(pool, x, x, x, x, x, y, y);
+      l.gradient(pool, x, x, x, g);
+      l.dual_gradient(pool, x, x, x, x, x, g);
+      { changing.parameters() } -> std::same_as<std::vector<parameter<typename L::scalar>>>;
+      changing.parameters_changed(pool);
+      changing.initialize(random);
+    };
 
 /// What layers without parameters have in common.
 template <class Scalar>

@@ -151,8 +151,7 @@ class LayerMap {
       for (index_t j = 0; j < columns.count; ++j) {
         for (index_t c = 0; c < shape.channels; ++c) {
           for (index_t p = 0; p < shape.pixels(); ++p) {
-            target[j * stride + c * shape.pixels() + p] =
-                columns.column(j)[p * shape.channels + c];
+            target[j * stride + c * shape.pixels() + p] = columns.column(j)[p * shape.channels + c];
           }
         }
       }

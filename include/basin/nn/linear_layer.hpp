@@ -160,8 +160,8 @@ class LinearLayer {
     index_t row = 0;
     for (std::vector<Scalar>* values : {&weight_, &bias_}) {
       for (Scalar& value : *values) {
-        value = static_cast<Scalar>(bound *
-                                    (2 * uniform_from_word<double>(random.word(row++, 0)) - 1));
+        value =
+            static_cast<Scalar>(bound * (2 * uniform_from_word<double>(random.word(row++, 0)) - 1));
       }
     }
     parameters_changed(nullptr);
@@ -171,8 +171,9 @@ class LinearLayer {
   [[nodiscard]] bool has_bias() const noexcept { return !bias_.empty(); }
   /// Position of the bias of target pixel q and channel o.
   [[nodiscard]] auto bias_order() const {
-    return [pixels = own_bias_ ? to_.pixels() : index_t{1}, own = own_bias_](
-               index_t q, index_t o) { return o * pixels + (own ? q : 0); };
+    return [pixels = own_bias_ ? to_.pixels() : index_t{1}, own = own_bias_](index_t q, index_t o) {
+      return o * pixels + (own ? q : 0);
+    };
   }
 
   tensor_shape from_;
@@ -197,8 +198,7 @@ template <class Scalar>
   require_shape("dense", from);
   require_shape("dense", to);
   std::vector<std::vector<taps::tap>> of_pixel(static_cast<std::size_t>(to.pixels()));
-  typename LinearLayer<Scalar>::weight_order order{
-      {}, to.pixels() * from.size(), from.pixels()};
+  typename LinearLayer<Scalar>::weight_order order{{}, to.pixels() * from.size(), from.pixels()};
   for (index_t q = 0; q < to.pixels(); ++q) {
     for (index_t p = 0; p < from.pixels(); ++p) {
       of_pixel[static_cast<std::size_t>(q)].push_back({p, q * from.pixels() + p});
@@ -216,8 +216,8 @@ template <class Scalar>
 }
 
 namespace detail {
-inline void require_convolution(std::string_view where, const tensor_shape& from,
-                                index_t channels, const convolution_options& options) {
+inline void require_convolution(std::string_view where, const tensor_shape& from, index_t channels,
+                                const convolution_options& options) {
   require_shape(where, from);
   require(channels >= 1, where, "there must be at least one output channel");
   constexpr index_t most = index_t{1} << 20;  // so that no sum overflows
@@ -289,8 +289,7 @@ template <class Scalar>
 /// @throws argument_error if a size is out of range, the output padding is not less than
 ///   the stride, or the output is empty
 template <class Scalar>
-[[nodiscard]] LinearLayer<Scalar> transposed_convolution(const tensor_shape& from,
-                                                         index_t channels,
+[[nodiscard]] LinearLayer<Scalar> transposed_convolution(const tensor_shape& from, index_t channels,
                                                          const convolution_options& options) {
   detail::require_convolution("transposed_convolution", from, channels, options);
   const auto [kernel, stride, padding, output_padding, bias] = options;

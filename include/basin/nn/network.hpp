@@ -73,12 +73,12 @@ class AnyLayer {
                   block<Scalar> jtu) const override {
       detail::if_fuses_relu(held, [&](const auto& l) { l.vjp_relu(pool, u, gate, jtu); });
     }
-    void jvp(thread_pool* pool, block<const Scalar> x, block<const Scalar> y,
-             block<const Scalar> v, block<Scalar> jv) const override {
+    void jvp(thread_pool* pool, block<const Scalar> x, block<const Scalar> y, block<const Scalar> v,
+             block<Scalar> jv) const override {
       held.jvp(pool, x, y, v, jv);
     }
-    void vjp(thread_pool* pool, block<const Scalar> x, block<const Scalar> y,
-             block<const Scalar> u, block<Scalar> jtu) const override {
+    void vjp(thread_pool* pool, block<const Scalar> x, block<const Scalar> y, block<const Scalar> u,
+             block<Scalar> jtu) const override {
       held.vjp(pool, x, y, u, jtu);
     }
     void dual_vjp(thread_pool* pool, block<const Scalar> x, block<const Scalar> y,

@@ -14,12 +14,10 @@ namespace basin {
 /// "0.weight" and so on, as in PyTorch's Sequential.
 template <layer First, layer... Rest>
   requires(... && std::is_same_v<typename First::scalar, typename Rest::scalar>)
-class Sequential
-    : public LayerChain<Sequential<First, Rest...>, typename First::scalar> {
+class Sequential : public LayerChain<Sequential<First, Rest...>, typename First::scalar> {
  public:
   /// @throws size_error unless each layer takes what the one before it gives
-  explicit Sequential(First first, Rest... rest)
-      : layers_(std::move(first), std::move(rest)...) {
+  explicit Sequential(First first, Rest... rest) : layers_(std::move(first), std::move(rest)...) {
     this->require_fit("sequential");
   }
 

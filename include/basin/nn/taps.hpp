@@ -39,9 +39,7 @@ class taps {
     }
   }
 
-  [[nodiscard]] index_t targets() const noexcept {
-    return static_cast<index_t>(begin_.size()) - 1;
-  }
+  [[nodiscard]] index_t targets() const noexcept { return static_cast<index_t>(begin_.size()) - 1; }
   [[nodiscard]] index_t sources() const noexcept { return sources_; }
   [[nodiscard]] index_t count() const noexcept { return count_; }
   /// All taps, those of target 0 first.

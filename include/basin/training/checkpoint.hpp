@@ -16,11 +16,11 @@ namespace basin {
 
 /// Where a training run stands, beside its parameters and its optimiser.
 struct training_position {
-  std::int64_t epoch = 0;         ///< of the next step
-  std::int64_t step = 0;          ///< of the next step, in its epoch
-  std::vector<double> sums;       ///< of the losses and seconds in the epoch so far
-  std::vector<double> history;    ///< the records of the epochs before, one after the other
-  std::string settings;           ///< what the run was started with
+  std::int64_t epoch = 0;       ///< of the next step
+  std::int64_t step = 0;        ///< of the next step, in its epoch
+  std::vector<double> sums;     ///< of the losses and seconds in the epoch so far
+  std::vector<double> history;  ///< the records of the epochs before, one after the other
+  std::string settings;         ///< what the run was started with
 };
 
 namespace detail {
@@ -51,9 +51,9 @@ void save_training(const std::filesystem::path& path, Autoencoder<Scalar>& model
   add("position", position);
   add("sums", at.sums);
   add("history", at.history);
-  write_safetensors(path, tensors,
-                    {{"format", std::string(detail::checkpoint_format)},
-                     {"settings", at.settings}});
+  write_safetensors(
+      path, tensors,
+      {{"format", std::string(detail::checkpoint_format)}, {"settings", at.settings}});
 }
 
 /// Restores model, optimiser and position.
@@ -74,8 +74,8 @@ void load_training(const std::filesystem::path& path, Autoencoder<Scalar>& model
   };
   if (text("format") != detail::checkpoint_format) refuse("not a training checkpoint");
   if (text("settings") != at.settings) {
-    refuse("a checkpoint of a training with other settings: " + text("settings") +
-           ", expected " + at.settings);
+    refuse("a checkpoint of a training with other settings: " + text("settings") + ", expected " +
+           at.settings);
   }
   std::vector<std::vector<Scalar>> values;
   auto parameters = model.parameters();
@@ -95,8 +95,7 @@ void load_training(const std::filesystem::path& path, Autoencoder<Scalar>& model
       history.size() / record != static_cast<std::size_t>(position[0])) {
     refuse("the history does not have a record for every epoch");
   }
-  if (position[1] < 0 || position[1] >= steps ||
-      position[2] != position[0] * steps + position[1]) {
+  if (position[1] < 0 || position[1] >= steps || position[2] != position[0] * steps + position[1]) {
     refuse("the position is not one of this training");
   }
   for (std::size_t i = 0; i < parameters.size(); ++i) {

@@ -185,9 +185,7 @@ class Objective {
       for (index_t j = 0; j < to.count; ++j) std::fill_n(to.column(j), size, value);
     }
     /// Number of sample j in the streams.
-    [[nodiscard]] index_t sample(index_t j) const {
-      return static_cast<index_t>(first_sample) + j;
-    }
+    [[nodiscard]] index_t sample(index_t j) const { return static_cast<index_t>(first_sample) + j; }
     [[nodiscard]] random_stream stream(std::size_t term) const {
       return {random.seed, random.stream + static_cast<std::uint32_t>(term)};
     }
@@ -201,8 +199,7 @@ class Objective {
     }
     [[nodiscard]] Scalar sign(std::size_t term, index_t row, index_t j, index_t probe,
                               index_t rows) const {
-      return (stream(term).word(probe * rows + row, sample(j)) & 1u) != 0 ? Scalar(1)
-                                                                         : Scalar(-1);
+      return (stream(term).word(probe * rows + row, sample(j)) & 1u) != 0 ? Scalar(1) : Scalar(-1);
     }
 
     // ---- what the encoder sees -------------------------------------------------------
@@ -273,7 +270,8 @@ class Objective {
       const index_t across = (shape.width + term.patch - 1) / term.patch;
       be.pool().run(x.count, [&](index_t j) {
         for (index_t p = 0; p < shape.pixels(); ++p) {
-          const index_t patch = p / shape.width / term.patch * across + p % shape.width / term.patch;
+          const index_t patch =
+              p / shape.width / term.patch * across + p % shape.width / term.patch;
           if (uniform(i, patch, j) >= term.ratio) continue;
           std::fill_n(mask.column(j) + p * shape.channels, shape.channels, Scalar(0));
         }
@@ -351,7 +349,8 @@ class Objective {
     void draw(block<const Scalar> code, block<Scalar> latent, index_t j) const {
       const std::size_t term = variational_term();
       for (index_t i = 0; i < k; ++i) {
-        latent.column(j)[i] = code.column(j)[i] + std::exp(code.column(j)[k + i] / 2) * normal(term, i, j);
+        latent.column(j)[i] =
+            code.column(j)[i] + std::exp(code.column(j)[k + i] / 2) * normal(term, i, j);
       }
     }
     void draw_back(block<const Scalar> code, block<const Scalar> latent_cotangent,
@@ -401,8 +400,8 @@ class Objective {
         const double rho = term.target;
         losses.penalties[i] += term.strength * (rho * std::log(rho / mean) +
                                                 (1 - rho) * std::log((1 - rho) / (1 - mean)));
-        const auto slope = static_cast<Scalar>(term.strength / count *
-                                               ((1 - rho) / (1 - mean) - rho / mean));
+        const auto slope =
+            static_cast<Scalar>(term.strength / count * ((1 - rho) / (1 - mean) - rho / mean));
         for (index_t j = 0; j < code.count; ++j) cotangent.column(j)[e] += slope;
       }
     }
@@ -442,10 +441,9 @@ class Objective {
       };
       const auto of_encoder = model.encoder().parameters();
       const auto all = model.parameters();
-      const auto before = static_cast<std::size_t>(
-          std::count_if(of_encoder.begin(), of_encoder.end(), is_weight));
-      const auto total =
-          static_cast<std::size_t>(std::count_if(all.begin(), all.end(), is_weight));
+      const auto before =
+          static_cast<std::size_t>(std::count_if(of_encoder.begin(), of_encoder.end(), is_weight));
+      const auto total = static_cast<std::size_t>(std::count_if(all.begin(), all.end(), is_weight));
       std::size_t w = 0;
       index_t offset = 0;
       for (const auto& one : all) {
@@ -477,7 +475,8 @@ class Objective {
           encoder.scratch_pass(scope, x, cotangent, pulled, pulled, tangent_cotangent);
       values(encoder, blocks);
       const index_t probes = term.probes > 0 ? term.probes : k;
-      const double weight = term.strength / count / (term.probes > 0 ? static_cast<double>(probes) : 1.0);
+      const double weight =
+          term.strength / count / (term.probes > 0 ? static_cast<double>(probes) : 1.0);
       for (index_t p = 0; p < probes; ++p) {
         fill(cotangent, code_size, Scalar(0));
         fill(tangent_cotangent, code_size, Scalar(0));
@@ -518,8 +517,8 @@ class Objective {
       const block<Scalar> image_cotangent = make(scope, n);
       const block<Scalar> image_tangent_cotangent = make(scope, n);
       const block<Scalar> tangent = make(scope, n);
-      const pass to_code = encoder.scratch_pass(scope, x, code_cotangent, {}, tangent,
-                                                code_tangent_cotangent);
+      const pass to_code =
+          encoder.scratch_pass(scope, x, code_cotangent, {}, tangent, code_tangent_cotangent);
       // A variational code's means come first, so that the decoder sees the same memory.
       const pass to_image = decoder.scratch_pass(
           scope, to_code.values[encoder.depth()], image_cotangent, code_cotangent,
@@ -529,7 +528,8 @@ class Objective {
       std::vector<block<Scalar>> basis;
       if (term.probes == 0) basis = row_space(scope);
       const index_t probes = term.probes > 0 ? term.probes : k;
-      const double weight = term.strength / count / (term.probes > 0 ? static_cast<double>(probes) : 1.0);
+      const double weight =
+          term.strength / count / (term.probes > 0 ? static_cast<double>(probes) : 1.0);
       const block<Scalar> pushed = to_image.tangents[decoder.depth()];  // J_F r
       fill(image_cotangent, n, Scalar(0));
       for (index_t p = 0; p < probes; ++p) {
@@ -614,8 +614,8 @@ class Objective {
     static double squared_norm(block<const Scalar> v, index_t size) {
       double sum = 0;
       for (index_t j = 0; j < v.count; ++j) {
-        sum += static_cast<double>(detail::sum_run<Scalar>(
-            size, [](const auto& a) { return a * a; }, v.column(j)));
+        sum += static_cast<double>(
+            detail::sum_run<Scalar>(size, [](const auto& a) { return a * a; }, v.column(j)));
       }
       return sum;
     }

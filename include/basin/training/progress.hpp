@@ -47,9 +47,10 @@ class TrainingProgress {
     const index_t left = epochs_ * samples_ - epoch * samples_ - sample;
     char text[160];
     const int length = std::snprintf(
-        text, sizeof text, "\repoch %td of %td, %3.0f %%, loss %.5g, %.3g samples per second, %.0f s left",
-        epoch + 1, epochs_, 100 * static_cast<double>(sample) / static_cast<double>(samples_), loss,
-        rate, rate > 0 ? static_cast<double>(left) / rate : 0.0);
+        text, sizeof text,
+        "\repoch %td of %td, %3.0f %%, loss %.5g, %.3g samples per second, %.0f s left", epoch + 1,
+        epochs_, 100 * static_cast<double>(sample) / static_cast<double>(samples_), loss, rate,
+        rate > 0 ? static_cast<double>(left) / rate : 0.0);
     std::string result(text, static_cast<std::size_t>(length));
     if (result.size() < 100) result.append(100 - result.size(), ' ');  // over a longer line
     return result;

@@ -108,16 +108,16 @@ struct augmented {
 
 template <class Scalar>
 using regularizer =
-    std::variant<bottleneck, weight_decay, deep_weight_decay, contractive, r_contractive,
-                 sparse_kl, sparse_l1, denoising, variational, masked, augmented<Scalar>>;
+    std::variant<bottleneck, weight_decay, deep_weight_decay, contractive, r_contractive, sparse_kl,
+                 sparse_l1, denoising, variational, masked, augmented<Scalar>>;
 
 /// The name of a regulariser's settings, as in the source.
 template <class Scalar>
 [[nodiscard]] std::string_view name_of(const regularizer<Scalar>& one) {
-  constexpr std::string_view names[] = {
-      "bottleneck", "weight_decay", "deep_weight_decay", "contractive", "r_contractive",
-      "sparse_kl",  "sparse_l1",    "denoising",         "variational", "masked",
-      "augmented"};
+  constexpr std::string_view names[] = {"bottleneck",  "weight_decay",  "deep_weight_decay",
+                                        "contractive", "r_contractive", "sparse_kl",
+                                        "sparse_l1",   "denoising",     "variational",
+                                        "masked",      "augmented"};
   return names[one.index()];
 }
 

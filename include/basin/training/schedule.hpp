@@ -40,10 +40,9 @@ struct learning_rate {
 /// @param step from 0
 /// @param total steps of the whole training, which the cosine needs
 [[nodiscard]] inline double rate_at(const learning_rate& settings, index_t step, index_t total) {
-  const double warm =
-      step < settings.warm_up
-          ? static_cast<double>(step + 1) / static_cast<double>(settings.warm_up)
-          : 1.0;
+  const double warm = step < settings.warm_up
+                          ? static_cast<double>(step + 1) / static_cast<double>(settings.warm_up)
+                          : 1.0;
   if (const auto* steps = std::get_if<step_schedule>(&settings.schedule)) {
     const auto passed = std::count_if(steps->steps.begin(), steps->steps.end(),
                                       [&](index_t at) { return at <= step; });
@@ -51,9 +50,8 @@ struct learning_rate {
   }
   const auto* cosine = std::get_if<cosine_schedule>(&settings.schedule);
   if (cosine == nullptr || step < settings.warm_up) return warm * settings.rate;
-  const double share =
-      static_cast<double>(step - settings.warm_up) /
-      static_cast<double>(std::max<index_t>(1, total - settings.warm_up));
+  const double share = static_cast<double>(step - settings.warm_up) /
+                       static_cast<double>(std::max<index_t>(1, total - settings.warm_up));
   constexpr double pi = 3.14159265358979323846;
   return cosine->minimum +
          (settings.rate - cosine->minimum) * (1 + std::cos(pi * std::min(1.0, share))) / 2;

@@ -65,12 +65,12 @@ struct training_options {
 
   // What follows changes no weight.
 
-  std::string log = {};         ///< CSV file with a row for every epoch; empty: none
-  std::string checkpoint = {};  ///< file; empty: none
+  std::string log = {};            ///< CSV file with a row for every epoch; empty: none
+  std::string checkpoint = {};     ///< file; empty: none
   double checkpoint_seconds = 60;  ///< between two checkpoints; one at every epoch's end besides
   /// Goes on from the checkpoint if there is one, to bitwise the same weights.
   bool resume = false;
-  std::stop_token stop = {};      ///< asked to stop, it leaves a checkpoint
+  std::stop_token stop = {};       ///< asked to stop, it leaves a checkpoint
   progress_options progress = {};  ///< a line on a terminal
   /// Called before the first epoch (epoch = 0) and after each, behind its checkpoint. The
   /// model is the one that is trained; its maps are copies.
@@ -161,8 +161,8 @@ template <class Scalar>
   std::uint64_t hash = 0xcbf29ce484222325u;
   for (index_t j = 0; j < images.cols(); ++j) {
     for (index_t i = 0; i < images.rows(); ++i) {
-      hash = (hash ^ std::bit_cast<std::uint64_t>(static_cast<double>(images(i, j)))) *
-             0x100000001b3u;
+      hash =
+          (hash ^ std::bit_cast<std::uint64_t>(static_cast<double>(images(i, j)))) * 0x100000001b3u;
     }
   }
   return " images " + std::to_string(hash);
@@ -226,8 +226,7 @@ training_result train(const cpu<Scalar>& be, Autoencoder<Scalar>& model,
   require(options.epochs >= 0, "train", "epochs must not be negative");
   require(options.batch >= 1, "train", "batch must be at least 1");
   require(images.cols() >= 1, "train", "there must be at least one image");
-  require_size("train", "number of rows of the images", images.rows(),
-               model.image_shape().size());
+  require_size("train", "number of rows of the images", images.rows(), model.image_shape().size());
   if (test.size() > 0) {
     require_size("train", "number of rows of the test images", test.rows(), images.rows());
   }
@@ -289,8 +288,7 @@ training_result train(const cpu<Scalar>& be, Autoencoder<Scalar>& model,
       table.cell(one.loss);
       table.cell(one.reconstruction);
       for (const double penalty : one.penalties) table.cell(penalty);
-      for (const double number :
-           {one.test_error, one.rate, one.seconds, one.samples_per_second}) {
+      for (const double number : {one.test_error, one.rate, one.seconds, one.samples_per_second}) {
         table.cell(number);
       }
       table.end_row();
@@ -349,8 +347,7 @@ training_result train(const cpu<Scalar>& be, Autoencoder<Scalar>& model,
           objective.evaluate(be, model, x, {options.seed, 0x40000},
                              static_cast<std::uint64_t>(at.epoch * count + first), gradient.data());
       if (!is_finite(losses.total())) return result(training_status::diverged);
-      const double rate =
-          rate_at(options.rate, at.epoch * steps + at.step, options.epochs * steps);
+      const double rate = rate_at(options.rate, at.epoch * steps + at.step, options.epochs * steps);
       optimizer.step(&be.pool(), values, gradient.data(), rate);
       model.parameters_changed(&be.pool());
       ++at.step;
@@ -373,15 +370,16 @@ training_result train(const cpu<Scalar>& be, Autoencoder<Scalar>& model,
     if (!is_sound()) return result(training_status::diverged);
     for (const double one : at.sums) at.history.push_back(one);
     at.history.push_back(test_error());
-    at.history.push_back(rate_at(options.rate, at.epoch * steps + steps - 1,
-                                 options.epochs * steps));
+    at.history.push_back(
+        rate_at(options.rate, at.epoch * steps + steps - 1, options.epochs * steps));
     std::fill(at.sums.begin(), at.sums.end(), 0.0);
     ++at.epoch;
     at.step = 0;
     write_log();
     save();
     saved = clock::now();
-    if (options.at_epoch) options.at_epoch(model, record_of(static_cast<std::size_t>(at.epoch - 1)));
+    if (options.at_epoch)
+      options.at_epoch(model, record_of(static_cast<std::size_t>(at.epoch - 1)));
   }
   return result(training_status::finished);
 }

@@ -26,7 +26,9 @@ class TapGradient {
   TapGradient() = default;
   /// @copydoc TapProduct::TapProduct(const taps&, index_t, index_t)
   TapGradient(const taps& joins, index_t inputs, index_t outputs)
-      : inputs_(inputs), outputs_(outputs), targets_(joins.targets()),
+      : inputs_(inputs),
+        outputs_(outputs),
+        targets_(joins.targets()),
         along_outputs_(outputs >= inputs || outputs >= detail::panel_width<Scalar>) {
     pairs_.resize(static_cast<std::size_t>(joins.count()));
     for (index_t q = 0; q < joins.targets(); ++q) {
@@ -54,8 +56,8 @@ class TapGradient {
     const index_t panels = (rows + width - 1) / width;
     const auto matrices = static_cast<index_t>(pairs_.size());
     // The sums of a task stay in the second-level cache while all states pass by.
-    const index_t group =
-        std::clamp<index_t>((index_t{1} << 15) / (columns * width), 1, std::max<index_t>(1, (matrices + 1) / 2));
+    const index_t group = std::clamp<index_t>((index_t{1} << 15) / (columns * width), 1,
+                                              std::max<index_t>(1, (matrices + 1) / 2));
     const index_t groups = (matrices + group - 1) / group;
     const auto run_task = [&](index_t task) {
       const index_t first_row = task / groups * width;

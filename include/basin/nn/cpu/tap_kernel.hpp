@@ -108,9 +108,8 @@ void multiply_tile_at(const tap_operands<Scalar>& in, const tap_columns<Scalar, 
       };
       vector sum[registers][Columns];
       const auto begin = [&](std::size_t r) {
-        const vector b = in.bias == nullptr
-                             ? simd::zero()
-                             : simd::load(in.bias + static_cast<index_t>(r) * lanes);
+        const vector b = in.bias == nullptr ? simd::zero()
+                                            : simd::load(in.bias + static_cast<index_t>(r) * lanes);
         ((sum[r][C] = b), ...);
       };
       (begin(R), ...);
@@ -145,7 +144,8 @@ template <int Panels, int Columns, class Scalar>
     multiply_tile_at<Panels>(in, at, pixel->target, [&](const auto& add) {
       for (const tap_run* run = in.runs; run != in.runs + in.run_count; ++run) {
         const index_t first = pixel->base + run->source;
-        add(in.weights + run->weight * panel_width<Scalar>,
+        add(
+            in.weights + run->weight * panel_width<Scalar>,
             [&](std::size_t c) { return at.source[c] + first; }, run->steps);
       }
     });
@@ -159,13 +159,14 @@ template <int Panels, int Columns, class Scalar>
 /// @param sources tap by tap, `Columns` each: where that source pixel begins
 template <int Panels, int Columns, class Scalar>
 [[gnu::noinline, gnu::flatten]] void multiply_mixed_tile(const tap_operands<Scalar>& in,
-                                                         const index_t* matrices,
-                                                         index_t tap_count, index_t inputs,
+                                                         const index_t* matrices, index_t tap_count,
+                                                         index_t inputs,
                                                          const Scalar* const* sources,
                                                          const tap_columns<Scalar, Columns>& at) {
   multiply_tile_at<Panels>(in, at, 0, [&](const auto& add) {
     for (index_t tap = 0; tap < tap_count; ++tap) {
-      add(in.weights + matrices[tap] * inputs * panel_width<Scalar>,
+      add(
+          in.weights + matrices[tap] * inputs * panel_width<Scalar>,
           [&](std::size_t c) { return sources[tap * Columns + static_cast<index_t>(c)]; }, inputs);
     }
   });
@@ -222,9 +223,10 @@ template <int Columns, class Scalar>
 /// @param valid elements of a that exist, at most two registers
 template <int Columns, class Scalar>
 [[gnu::noinline, gnu::flatten]] void add_outer_products(const std::pair<index_t, index_t>* pairs,
-                                          index_t pair_count, const Scalar* a, index_t a_stride,
-                                          index_t valid, const Scalar* b, index_t b_stride,
-                                          index_t states, Scalar* sum) {
+                                                        index_t pair_count, const Scalar* a,
+                                                        index_t a_stride, index_t valid,
+                                                        const Scalar* b, index_t b_stride,
+                                                        index_t states, Scalar* sum) {
   using simd = detail::simd<Scalar>;
   using vector = typename simd::vector;
   constexpr index_t lanes = simd::lanes;

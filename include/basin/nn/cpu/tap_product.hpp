@@ -110,8 +110,7 @@ class TapProduct {
   /// @param y target pixels × outputs a column; must not overlap x
   /// @param gate of y's shape, for a finish that takes one
   void multiply(thread_pool* pool, block<const Scalar> x, block<Scalar> y, bool with_bias,
-                detail::finish ending = detail::finish::none,
-                block<const Scalar> gate = {}) const {
+                detail::finish ending = detail::finish::none, block<const Scalar> gate = {}) const {
     if (x.count == 0) return;
     const index_t groups = along_outputs_ ? panels() : 1;
     const index_t slots = static_cast<index_t>(pixels_.size());
@@ -120,7 +119,8 @@ class TapProduct {
     const index_t total = multiplications() * x.count;
     const index_t threads = pool == nullptr ? 1 : pool->size();
     if (x.count == 1 && !mixtures_.empty()) {
-      multiply_mixtures(threads > 1 && total >= 2 * worth ? pool : nullptr, x, y, gate, with_bias, ending);
+      multiply_mixtures(threads > 1 && total >= 2 * worth ? pool : nullptr, x, y, gate, with_bias,
+                        ending);
       return;
     }
     if (threads == 1 || total < 2 * worth) {
@@ -153,10 +153,9 @@ class TapProduct {
   /// The bias of a pattern's pixels, or null for none.
   [[nodiscard]] const Scalar* bias_of(const pattern& one, bool with_bias) const noexcept {
     if (!with_bias) return nullptr;
-    return bias_.data() +
-           (own_bias_ ? pixels_[static_cast<std::size_t>(one.first_pixel)].target / outputs_ *
-                            bias_width()
-                      : 0);
+    return bias_.data() + (own_bias_ ? pixels_[static_cast<std::size_t>(one.first_pixel)].target /
+                                           outputs_ * bias_width()
+                                     : 0);
   }
 
   [[nodiscard]] index_t panels() const noexcept {
@@ -180,8 +179,7 @@ class TapProduct {
       std::vector<index_t> key;
       const index_t begin = joins.begin(q);
       const index_t end = joins.begin(q + 1);
-      const index_t base =
-          begin == end ? 0 : joins.list()[static_cast<std::size_t>(begin)].source;
+      const index_t base = begin == end ? 0 : joins.list()[static_cast<std::size_t>(begin)].source;
       for (index_t i = begin; i < end; ++i) {
         const taps::tap& one = joins.list()[static_cast<std::size_t>(i)];
         key.push_back(one.source - base);
@@ -192,8 +190,7 @@ class TapProduct {
       at->second.push_back({q * outputs_, base * inputs_});
     }
     for (const std::vector<index_t>* key : in_order) {
-      pattern found{static_cast<index_t>(runs_.size()), 0, static_cast<index_t>(pixels_.size()),
-                    0};
+      pattern found{static_cast<index_t>(runs_.size()), 0, static_cast<index_t>(pixels_.size()), 0};
       for (std::size_t i = 0; i < key->size(); i += 2) {
         const index_t source = (*key)[i];
         const index_t matrix = (*key)[i + 1];
@@ -238,9 +235,8 @@ class TapProduct {
         widest_first.push_back(pixels_[static_cast<std::size_t>(p)].target / outputs_);
       }
     }
-    std::stable_sort(widest_first.begin(), widest_first.end(), [&](index_t a, index_t b) {
-      return taps_of(a).size() > taps_of(b).size();
-    });
+    std::stable_sort(widest_first.begin(), widest_first.end(),
+                     [&](index_t a, index_t b) { return taps_of(a).size() > taps_of(b).size(); });
     for (const index_t q : widest_first) {
       // A tap's position in the mixture, or its end.
       const auto position = [&](const mixture& m, index_t matrix) {
@@ -284,7 +280,8 @@ class TapProduct {
         if (2 * count > most) {
           multiply_mixed<most>(one, first, count, panel, panel_end, x, y, gate, with_bias, ending);
         } else {
-          multiply_mixed<most / 2>(one, first, count, panel, panel_end, x, y, gate, with_bias, ending);
+          multiply_mixed<most / 2>(one, first, count, panel, panel_end, x, y, gate, with_bias,
+                                   ending);
         }
       };
       if (pool != nullptr) {
@@ -315,9 +312,8 @@ class TapProduct {
       }
     }
     const Scalar* const bias = bias_of(patterns_.front(), with_bias);
-    detail::tap_operands<Scalar> in{nullptr, 0,       nullptr, 0, nullptr,
-                                    matrices_ * inputs_ * width, nullptr, 0,
-                                    ending};
+    detail::tap_operands<Scalar> in{nullptr, 0, nullptr, 0, nullptr, matrices_ * inputs_ * width,
+                                    nullptr, 0, ending};
     const auto take = [&](auto panels) {
       for (; panel + panels <= panel_end; panel += panels) {
         const index_t channel = panel * width;
@@ -333,8 +329,8 @@ class TapProduct {
         in.weights = packed_.data() + panel * in.panel_size;
         in.bias = bias == nullptr ? nullptr : bias + channel;
         in.channels = outputs_ - channel;
-        detail::multiply_mixed_tile<decltype(panels)::value>(in, one.matrices.data(), taps,
-                                                             inputs_, sources, at);
+        detail::multiply_mixed_tile<decltype(panels)::value>(in, one.matrices.data(), taps, inputs_,
+                                                             sources, at);
       }
     };
     if constexpr (Columns < detail::tile_columns<Scalar>) {
@@ -344,8 +340,8 @@ class TapProduct {
   }
 
   void multiply_part(block<const Scalar> x, block<Scalar> y, block<const Scalar> gate,
-                     bool with_bias, detail::finish ending, index_t first_panel,
-                     index_t last_panel, index_t first_slot, index_t last_slot) const {
+                     bool with_bias, detail::finish ending, index_t first_panel, index_t last_panel,
+                     index_t first_slot, index_t last_slot) const {
     constexpr index_t most = detail::tile_columns<Scalar>;
     const index_t pixels_at_once = std::max<index_t>(1, most / x.count);
     // With few columns, several panels share a tile.
@@ -368,8 +364,8 @@ class TapProduct {
           for (index_t first = 0; first < x.count; first += most) {
             const index_t count = std::min(most, x.count - first);
             for (index_t c = 0; c < count; ++c) columns_at(first + c, {0, 0}, c, columns);
-            multiply_columns(one, pixels, end - begin, panel, panel_end, columns, count,
-                             with_bias, ending);
+            multiply_columns(one, pixels, end - begin, panel, panel_end, columns, count, with_bias,
+                             ending);
           }
         } else {
           static constexpr detail::tap_pixel here{0, 0};
@@ -393,22 +389,17 @@ class TapProduct {
                         index_t count, bool with_bias, detail::finish ending) const {
     constexpr index_t width = detail::panel_width<Scalar>;
     const Scalar* const bias = bias_of(one, with_bias);
-    detail::tap_operands<Scalar> in{runs_.data() + one.first_run,
-                                    one.run_count,
-                                    pixels,
-                                    pixel_count,
-                                    nullptr,
-                                    matrices_ * inputs_ * width,
-                                    nullptr,
-                                    0,
-                                    ending};
+    detail::tap_operands<Scalar> in{
+        runs_.data() + one.first_run, one.run_count, pixels, pixel_count, nullptr,
+        matrices_ * inputs_ * width,  nullptr,       0,      ending};
     /// `size` columns, from an output channel on.
     const auto from = [&](index_t channel, index_t first, auto size) {
       detail::tap_columns<Scalar, decltype(size)::value> part;
       for (index_t c = 0; c < size; ++c) {
         part.source[c] = columns.source[first + c];
         part.target[c] = columns.target[first + c] + channel;
-        part.gate[c] = columns.gate[first + c] != nullptr ? columns.gate[first + c] + channel : nullptr;
+        part.gate[c] =
+            columns.gate[first + c] != nullptr ? columns.gate[first + c] + channel : nullptr;
       }
       in.bias = bias == nullptr ? nullptr : bias + channel;
       in.channels = outputs_ - channel;
