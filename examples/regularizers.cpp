@@ -42,9 +42,9 @@ struct figures {
   double small = 0;           // share of |z_i| below a tenth of their root mean square
   double prior = 0;           // KL of the codes' mean and variance from N(0, 1), per element
 
-  static constexpr const char* names[] = {"error",    "from noise", "from half",
-                                          "‖J_E‖²",   "‖J_F‖²",     "Σ‖W‖²",
-                                          "mean |z|", "small z",    "KL to N(0, 1)"};
+  static constexpr const char* names[] = {"error",      "from noise", "from half",
+                                          "‖J_E‖²",     "‖J_F‖²",     "Σ‖W‖²",
+                                          "mean abs z", "small z",    "KL to N(0, 1)"};
   [[nodiscard]] std::vector<double> all() const {
     return {error, noisy, hidden, encoder, reconstruction, weights, code, small, prior};
   }
@@ -80,6 +80,7 @@ figures measure(const basin::cpu<scalar>& be, basin::Autoencoder<scalar>& model,
                                                  basin::parameter_count(model.decoder())));
   std::vector<basin::regularizer<scalar>> terms = {
       basin::contractive{1.0}, basin::r_contractive{1.0}, basin::deep_weight_decay{1.0}};
+  if (model.variational()) terms.push_back(basin::variational{0.0});
   const auto norms = basin::Objective<scalar>(terms).evaluate(be, model, x, {}, 0, g.data());
   f.encoder = norms.penalties[0];
   f.reconstruction = norms.penalties[1];
@@ -137,14 +138,14 @@ int run(int argc, char** argv) {
   const std::vector<entry> entries = {
       {"plain, k = 8", {}, plain},
       {"bottleneck, k = 2", {basin::bottleneck{2}}, with([](auto& o) { o.latent = 2; })},
-      {"weight_decay 1e-3", {basin::weight_decay{1e-3}}, plain},
-      {"deep_weight_decay 1e-3", {basin::deep_weight_decay{1e-3}}, plain},
+      {"weight_decay 1e-4", {basin::weight_decay{1e-4}}, plain},
+      {"deep_weight_decay 1e-5", {basin::deep_weight_decay{1e-5}}, plain},
       {"contractive 1e-4", {basin::contractive{1e-4}}, plain},
       {"r_contractive 1e-3", {basin::r_contractive{1e-3}}, plain},
       {"plain, sigmoid code", {}, sigmoid},
       {"sparse_kl 1e-2, sigmoid code", {basin::sparse_kl{1e-2}}, sigmoid},
       {"plain, ReLU code", {}, relu},
-      {"sparse_l1 1e-3, ReLU code", {basin::sparse_l1{1e-3}}, relu},
+      {"sparse_l1 1e-4, ReLU code", {basin::sparse_l1{1e-4}}, relu},
       {"denoising 0.3", {basin::denoising{0.3}}, plain},
       {"variational 1e-3", {basin::variational{1e-3}}, with([](auto& o) { o.variational = true; })},
       {"masked 0.5", {basin::masked{0.5}}, plain}};

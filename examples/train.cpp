@@ -11,8 +11,8 @@
 // there are fewer than 5,000) are not trained on. Images are padded to a multiple of 16.
 // Regularisers: weight_decay, deep_weight_decay, contractive, r_contractive, sparse_kl,
 // sparse_l1, denoising (STRENGTH is the noise's deviation), variational, masked (the share
-// that is hidden). With `thirds` the rate falls to 0.3 of itself at a third and at two
-// thirds of the epochs.
+// that is hidden). With `thirds` the rate falls to 0.3 of itself after a third and after two
+// thirds of the epochs, in whole epochs.
 //
 // FOLDER (out/train) gets model.safetensors, log.csv, checkpoint.safetensors (from which
 // --resume goes on) and images.png: test images over their reconstructions. Ctrl-C leaves
@@ -202,8 +202,9 @@ int run(command& c) {
   auto& training = c.training;
   const index_t steps = (count + training.batch - 1) / std::max<index_t>(1, training.batch);
   if (c.schedule == "thirds") {
-    const index_t total = training.epochs * steps;
-    training.rate.schedule = basin::step_schedule{{total / 3, 2 * total / 3}, 0.3};
+    const auto after = [&](index_t epochs) { return std::max<index_t>(1, epochs) * steps; };
+    training.rate.schedule =
+        basin::step_schedule{{after(training.epochs / 3), after(2 * training.epochs / 3)}, 0.3};
   } else if (c.schedule == "cosine") {
     training.rate.schedule = basin::cosine_schedule{};
   } else if (c.schedule != "constant") {

@@ -6,6 +6,10 @@ The first 9,000 images of an IDX file train, the last 1,000 test; both are zero-
 of 128 shuffled each epoch by the seed, the last one smaller; the learning rate is multiplied
 by 0.3 before epochs floor(E/3) and floor(2E/3) of E. Each run is printed and added to a JSON
 file, which is a list of runs. Runs that the file already holds are skipped.
+
+--initial takes the initial weights from files, so that two programs are compared from the same
+ones: with `--initial out/k{k}_s{seed}/model.safetensors`, those that
+`examples/train --latent K --seed S --epochs 0 --out out/kK_sS` writes.
 """
 import argparse
 import gzip
@@ -15,6 +19,7 @@ import struct
 import time
 
 import torch
+from safetensors.torch import load_file
 from torch.nn import functional
 
 from table3 import Autoencoder, table3
@@ -44,10 +49,13 @@ def test_error(model, images):
     return total / images.numel()
 
 
-def train(k, seed, epochs, training, test, layout):
+def train(k, seed, epochs, training, test, layout, initial):
     """One run. Returns the test error after the last epoch and the seconds of training."""
     torch.manual_seed(seed)
-    model = Autoencoder(*table3(k)).to(memory_format=layout)
+    model = Autoencoder(*table3(k))
+    if initial is not None:
+        model.load_state_dict(load_file(initial.format(k=k, seed=seed)))
+    model = model.to(memory_format=layout)
     order = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.Adam(model.parameters(), lr=RATE, weight_decay=DECAY)
     begin = time.perf_counter()
@@ -84,6 +92,8 @@ def main():
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--layout", choices=["nchw", "channels_last"], default="nchw")
+    parser.add_argument("--initial", help="safetensors file of the initial weights, with {k} and "
+                        "{seed} in its name; PyTorch's by its own generator if absent")
     options = parser.parse_args()
 
     torch.set_num_threads(options.threads)
@@ -97,9 +107,9 @@ def main():
             if any(same.items() <= run.items() for run in runs):
                 continue
             error, seconds = train(k, seed, options.epochs, training, test,
-                                   layout[options.layout])
+                                   layout[options.layout], options.initial)
             run = {**same, "test_mse": error, "seconds": seconds, "threads": options.threads,
-                   "layout": options.layout, "torch": torch.__version__}
+                   "layout": options.layout, "initial": options.initial, "torch": torch.__version__}
             print(json.dumps(run), flush=True)
             runs = read_runs(options.results) + [run]
             with open(options.results + ".new", "w") as file:

@@ -124,6 +124,24 @@ TEST_CASE("layers that do not fit are refused by name", "[nn]") {
                   basin::size_error);
 }
 
+namespace {
+// A layer with parameters that says it may overwrite its input.
+struct careless : basin::LinearLayer<double> {
+  careless() : basin::LinearLayer<double>(basin::dense<double>({3}, {3})) {}
+  [[nodiscard]] bool in_place() const { return true; }
+};
+}  // namespace
+
+TEST_CASE("layers with parameters do not work in place", "[nn]") {
+  using Catch::Matchers::Contains;
+  basin::Network<double> n;
+  n.add(basin::dense<double>({3}, {3}));
+  CHECK_THROWS_AS(n.add(careless{}, "careless"), basin::argument_error);
+  CHECK_THROWS_WITH(n.add(careless{}, "careless"),
+                    Contains("layer careless has parameters and works in place"));
+  CHECK(n.depth() == 1);
+}
+
 TEST_CASE("a layer as a map", "[nn]") {
   const auto f = basin::layer_map(mixed());
   CHECK(f.dimension() == 60);

@@ -20,8 +20,8 @@ namespace detail {
 /// What a chain asks of a layer beyond the concept, answered for any layer.
 template <class L>
 struct layer_traits {
-  /// Outputs may overwrite inputs. Only for layers without parameters: their cotangents then
-  /// share memory, and gradients are added when all cotangents are known.
+  /// Outputs may overwrite inputs. Only for layers without parameters, which chains check: the
+  /// cotangents share memory, and gradients are added when all cotangents are known.
   static constexpr bool in_place = false;
   /// Derivatives need the layer's value, and not its input.
   static constexpr bool by_value = false;
@@ -393,8 +393,17 @@ class LayerChain {
  protected:
   ~LayerChain() = default;
 
-  /// Throws `size_error` unless each layer takes what the one before it gives.
+  /// Throws `size_error` unless each layer takes what the one before it gives, and
+  /// `argument_error` if a layer with parameters works in place.
   void require_fit(std::string_view where) const {
+    for (index_t i = 0; i < self().depth(); ++i) {
+      require(
+          !in_place(i) || self().visit(i, [](const auto& l) { return parameter_count(l); }) == 0,
+          where,
+          "layer " + self().layer_name(i) +
+              " has parameters and works in place: its gradient would be taken where its "
+              "cotangent is overwritten");
+    }
     for (index_t i = 1; i < self().depth(); ++i) {
       const tensor_shape given = shape_at(i);
       const tensor_shape taken =

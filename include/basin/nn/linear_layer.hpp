@@ -15,17 +15,6 @@
 
 namespace basin {
 
-/// Height and width. A single number stands for both.
-struct extent {
-  index_t height = 1;
-  index_t width = 1;
-
-  constexpr extent() = default;
-  constexpr extent(index_t both) : height(both), width(both) {}  // NOLINT: implicit by intent
-  constexpr extent(index_t h, index_t w) : height(h), width(w) {}
-  friend constexpr bool operator==(const extent&, const extent&) = default;
-};
-
 /// Sizes of a convolution or transposed convolution, with PyTorch's meanings.
 struct convolution_options {
   extent kernel = 3;

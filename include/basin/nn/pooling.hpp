@@ -9,7 +9,7 @@
 #include <basin/backend/cpu/scratch.hpp>
 #include <basin/core/finite.hpp>
 #include <basin/nn/layer.hpp>
-#include <basin/nn/linear_layer.hpp>
+#include <basin/nn/tensor_shape.hpp>
 
 namespace basin {
 

@@ -1,5 +1,5 @@
 /// @file
-/// The shape of one state's tensor.
+/// The shape of one state's tensor, and extents within it.
 #pragma once
 
 #include <string>
@@ -40,6 +40,17 @@ struct tensor_shape {
   return std::to_string(s.channels) + " x " + std::to_string(s.height) + " x " +
          std::to_string(s.width);
 }
+
+/// Height and width. A single number stands for both.
+struct extent {
+  index_t height = 1;
+  index_t width = 1;
+
+  constexpr extent() = default;
+  constexpr extent(index_t both) : height(both), width(both) {}  // NOLINT: implicit by intent
+  constexpr extent(index_t h, index_t w) : height(h), width(w) {}
+  friend constexpr bool operator==(const extent&, const extent&) = default;
+};
 
 /// Throws `argument_error` unless every size is at least 1 and their product fits.
 inline void require_shape(std::string_view where, const tensor_shape& s) {

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include <basin/nn/layer.hpp>
-#include <basin/nn/linear_layer.hpp>
+#include <basin/nn/tensor_shape.hpp>
 
 namespace basin {
 

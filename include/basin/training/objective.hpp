@@ -51,7 +51,7 @@ class Objective {
   /// @throws argument_error if a setting is out of its range
   explicit Objective(std::vector<regularizer<Scalar>> terms = {}) : terms_(std::move(terms)) {
     for (const auto& term : terms_) {
-      std::visit([](const auto& one) { require_valid(one); }, term);
+      std::visit([](const auto& one) { detail::require_valid(one); }, term);
     }
   }
 
@@ -95,48 +95,6 @@ class Objective {
 
  private:
   using pass = chain_pass<Scalar>;
-
-  static void require_valid(const bottleneck& s) {
-    require(s.size >= 1, "bottleneck", "size must be at least 1");
-  }
-  template <class Settings>
-    requires requires(const Settings& s) { s.strength; }
-  static void require_strength(const Settings& s, std::string_view name) {
-    require(std::isfinite(s.strength) && s.strength >= 0, name,
-            "strength must be a finite number that is not negative");
-  }
-  static void require_valid(const weight_decay& s) { require_strength(s, "weight_decay"); }
-  static void require_valid(const deep_weight_decay& s) {
-    require_strength(s, "deep_weight_decay");
-  }
-  static void require_valid(const contractive& s) {
-    require_strength(s, "contractive");
-    require(s.probes >= 0, "contractive", "probes must not be negative");
-  }
-  static void require_valid(const r_contractive& s) {
-    require_strength(s, "r_contractive");
-    require(s.probes >= 0, "r_contractive", "probes must not be negative");
-  }
-  static void require_valid(const sparse_kl& s) {
-    require_strength(s, "sparse_kl");
-    require(s.target > 0 && s.target < 1, "sparse_kl", "target must lie in (0, 1)");
-  }
-  static void require_valid(const sparse_l1& s) { require_strength(s, "sparse_l1"); }
-  static void require_valid(const denoising& s) {
-    require(std::isfinite(s.deviation) && s.deviation >= 0, "denoising",
-            "deviation must not be negative");
-    require(std::isfinite(s.clean) && s.clean >= 0, "denoising", "clean must not be negative");
-  }
-  static void require_valid(const variational& s) { require_strength(s, "variational"); }
-  static void require_valid(const masked& s) {
-    require(s.ratio >= 0 && s.ratio < 1, "masked", "ratio must lie in [0, 1)");
-    require(s.patch >= 1, "masked", "patch must be at least 1");
-    require(std::isfinite(s.clean) && s.clean >= 0, "masked", "clean must not be negative");
-  }
-  static void require_valid(const augmented<Scalar>& s) {
-    require_strength(s, "augmented");
-    require(static_cast<bool>(s.transformation), "augmented", "transformation must be callable");
-  }
 
   template <class Settings>
   [[nodiscard]] bool has() const {

@@ -130,8 +130,10 @@ class Optimizer {
     const double t = static_cast<double>(steps_);
     const auto step = static_cast<Scalar>(rate / (1 - std::pow(s.beta1, t)));
     const auto correction = static_cast<Scalar>(1 / std::sqrt(1 - std::pow(s.beta2, t)));
-    const auto beta1 = static_cast<Scalar>(s.beta1);
     const auto beta2 = static_cast<Scalar>(s.beta2);
+    // The complements are rounded once: in float, 1 - float(0.999) is off by 5e-6 of itself.
+    const auto new1 = static_cast<Scalar>(1 - s.beta1);
+    const auto new2 = static_cast<Scalar>(1 - s.beta2);
     const auto epsilon = static_cast<Scalar>(s.epsilon);
     const auto keep = static_cast<Scalar>(decoupled ? 1 - rate * s.weight_decay : 1.0);
     const auto decay = static_cast<Scalar>(decoupled ? 0.0 : s.weight_decay);
@@ -141,8 +143,8 @@ class Optimizer {
     Scalar* const second = second_.data() + offset;
     for (index_t i = begin; i < end; ++i) {
       const Scalar slope = gradient[i] + decay * value[i];
-      first[i] = flushed(first[i] + (1 - beta1) * (slope - first[i]));
-      second[i] = flushed(beta2 * second[i] + (1 - beta2) * slope * slope);
+      first[i] = flushed(first[i] + new1 * (slope - first[i]));
+      second[i] = flushed(beta2 * second[i] + new2 * slope * slope);
       value[i] = flushed(keep * value[i] -
                          step * first[i] / (std::sqrt(second[i]) * correction + epsilon));
     }

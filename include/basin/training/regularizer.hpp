@@ -121,4 +121,49 @@ template <class Scalar>
   return names[one.index()];
 }
 
+namespace detail {
+// Throw `argument_error` if a setting is out of its range.
+
+inline void require_valid(const bottleneck& s) {
+  require(s.size >= 1, "bottleneck", "size must be at least 1");
+}
+template <class Settings>
+  requires requires(const Settings& s) { s.strength; }
+void require_strength(const Settings& s, std::string_view name) {
+  require(std::isfinite(s.strength) && s.strength >= 0, name,
+          "strength must be a finite number that is not negative");
+}
+inline void require_valid(const weight_decay& s) { require_strength(s, "weight_decay"); }
+inline void require_valid(const deep_weight_decay& s) { require_strength(s, "deep_weight_decay"); }
+inline void require_valid(const contractive& s) {
+  require_strength(s, "contractive");
+  require(s.probes >= 0, "contractive", "probes must not be negative");
+}
+inline void require_valid(const r_contractive& s) {
+  require_strength(s, "r_contractive");
+  require(s.probes >= 0, "r_contractive", "probes must not be negative");
+}
+inline void require_valid(const sparse_kl& s) {
+  require_strength(s, "sparse_kl");
+  require(s.target > 0 && s.target < 1, "sparse_kl", "target must lie in (0, 1)");
+}
+inline void require_valid(const sparse_l1& s) { require_strength(s, "sparse_l1"); }
+inline void require_valid(const denoising& s) {
+  require(std::isfinite(s.deviation) && s.deviation >= 0, "denoising",
+          "deviation must not be negative");
+  require(std::isfinite(s.clean) && s.clean >= 0, "denoising", "clean must not be negative");
+}
+inline void require_valid(const variational& s) { require_strength(s, "variational"); }
+inline void require_valid(const masked& s) {
+  require(s.ratio >= 0 && s.ratio < 1, "masked", "ratio must lie in [0, 1)");
+  require(s.patch >= 1, "masked", "patch must be at least 1");
+  require(std::isfinite(s.clean) && s.clean >= 0, "masked", "clean must not be negative");
+}
+template <class Scalar>
+void require_valid(const augmented<Scalar>& s) {
+  require_strength(s, "augmented");
+  require(static_cast<bool>(s.transformation), "augmented", "transformation must be callable");
+}
+}  // namespace detail
+
 }  // namespace basin

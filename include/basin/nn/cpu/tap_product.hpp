@@ -114,20 +114,22 @@ class TapProduct {
     if (x.count == 0) return;
     const index_t groups = along_outputs_ ? panels() : 1;
     const index_t slots = static_cast<index_t>(pixels_.size());
-    // Smallest share of work that is worth another thread's attention.
-    const index_t worth = index_t{1} << 17;
+    // Smallest share of work that is worth another thread's attention. A single state is
+    // slow by the reading of its weights.
+    const index_t worth = index_t{1} << (x.count == 1 ? 15 : 17);
     const index_t total = multiplications() * x.count;
     const index_t threads = pool == nullptr ? 1 : pool->size();
-    if (x.count == 1 && !mixtures_.empty()) {
-      multiply_mixtures(threads > 1 && total >= 2 * worth ? pool : nullptr, x, y, gate, with_bias,
-                        ending);
+    if (x.count == 1 && !mixed_tiles_.empty()) {
+      multiply_mixtures(total >= 2 * worth ? pool : nullptr, x, y, gate, with_bias, ending);
       return;
     }
     if (threads == 1 || total < 2 * worth) {
       multiply_part(x, y, gate, with_bias, ending, 0, groups, 0, slots);
       return;
     }
-    const index_t wanted = std::min(4 * threads, total / worth);
+    // Of a single state as many shares as threads: a thread that meets the same weights again
+    // has them in its cache.
+    const index_t wanted = std::min((x.count == 1 ? 1 : 4) * threads, total / worth);
     const index_t panel_parts = std::min(groups, wanted);
     const index_t pixel_parts = std::clamp<index_t>(wanted / panel_parts, 1, slots);
     pool->run(panel_parts * pixel_parts, [&](index_t task) {
@@ -217,6 +219,14 @@ class TapProduct {
     std::vector<std::int32_t> sources;  ///< tap by tap for each pixel; -1: none
   };
 
+  /// Pixels first ... first + count - 1 of a mixture.
+  struct mixed_tile {
+    index_t mixture;
+    index_t first;
+    index_t count;
+    index_t work_before;  ///< of the tiles before this one, in half tiles × taps
+  };
+
   /// Few source channels do not pay for a list of sources.
   static constexpr index_t least_mixed_inputs = 16;
 
@@ -262,33 +272,49 @@ class TapProduct {
             static_cast<std::int32_t>(one.source * inputs_);
       }
     }
+    constexpr index_t most = detail::tile_columns<Scalar>;
+    for (const mixture& one : mixtures_) {
+      const auto pixels = static_cast<index_t>(one.targets.size());
+      for (index_t first = 0; first < pixels; first += most) {
+        const index_t count = std::min(most, pixels - first);
+        mixed_tiles_.push_back({&one - mixtures_.data(), first, count, mixed_work_});
+        mixed_work_ += static_cast<index_t>(one.matrices.size()) * (2 * count > most ? 2 : 1);
+      }
+    }
     zeros_.resize(inputs_);
   }
 
+  /// Each thread has a share of one line of work: all tiles of a pair of panels, then those of
+  /// the next pair.
   void multiply_mixtures(thread_pool* pool, block<const Scalar> x, block<Scalar> y,
                          block<const Scalar> gate, bool with_bias, detail::finish ending) const {
     constexpr index_t most = detail::tile_columns<Scalar>;
     const index_t pairs = (panels() + 1) / 2;
-    for (const mixture& one : mixtures_) {
-      const auto pixels = static_cast<index_t>(one.targets.size());
-      const index_t tiles = (pixels + most - 1) / most;
-      const auto run_task = [&](index_t task) {
-        const index_t panel = task / tiles * 2;
-        const index_t panel_end = std::min(panel + 2, panels());
-        const index_t first = task % tiles * most;
-        const index_t count = std::min(most, pixels - first);
-        if (2 * count > most) {
-          multiply_mixed<most>(one, first, count, panel, panel_end, x, y, gate, with_bias, ending);
-        } else {
-          multiply_mixed<most / 2>(one, first, count, panel, panel_end, x, y, gate, with_bias,
-                                   ending);
+    const index_t shares = pool == nullptr ? 1 : pool->size();
+    const auto run_share = [&](index_t share) {
+      const index_t begin = pairs * mixed_work_ * share / shares;
+      const index_t end = pairs * mixed_work_ * (share + 1) / shares;
+      for (index_t pair = begin / mixed_work_; pair * mixed_work_ < end; ++pair) {
+        for (const mixed_tile& tile : mixed_tiles_) {
+          const index_t at = pair * mixed_work_ + tile.work_before;
+          if (at < begin || at >= end) continue;
+          const auto multiply = [&](auto columns) {
+            multiply_mixed<decltype(columns)::value>(
+                mixtures_[static_cast<std::size_t>(tile.mixture)], tile.first, tile.count, 2 * pair,
+                std::min(2 * pair + 2, panels()), x, y, gate, with_bias, ending);
+          };
+          if (2 * tile.count > most) {
+            multiply(std::integral_constant<int, most>{});
+          } else {
+            multiply(std::integral_constant<int, most / 2>{});
+          }
         }
-      };
-      if (pool != nullptr) {
-        pool->run(pairs * tiles, run_task);
-      } else {
-        for (index_t task = 0; task < pairs * tiles; ++task) run_task(task);
       }
+    };
+    if (shares > 1) {
+      pool->run(shares, run_share);
+    } else {
+      run_share(0);
     }
   }
 
@@ -426,6 +452,7 @@ class TapProduct {
         }
       };
       take(std::integral_constant<int, together>{});
+      if constexpr (together == 4) take(std::integral_constant<int, 2>{});
       if constexpr (together > 1) take(std::integral_constant<int, 1>{});
     });
   }
@@ -440,6 +467,8 @@ class TapProduct {
   std::vector<detail::tap_pixel> pixels_;
   std::vector<pattern> patterns_;
   std::vector<mixture> mixtures_;
+  std::vector<mixed_tile> mixed_tiles_;
+  index_t mixed_work_ = 0;
   detail::aligned_array<Scalar> zeros_;
   detail::aligned_array<Scalar> packed_;
   detail::aligned_array<Scalar> bias_;
