@@ -26,6 +26,12 @@ namespace {
 
 using basin::index_t;
 
+constexpr const char* usage =
+    "explore [MAP...] [--starts N] [--seed S] [--residual R] [--iterations N]\n"
+    "        [--damping D] [--threads T] [--out FOLDER] [--quiet] [--list]\n"
+    "MAP: a name that --list prints; without one, all maps are run. More in\n"
+    "examples/explore.cpp.\n";
+
 struct command {
   std::vector<std::string> maps;
   index_t starts = 10000;
@@ -70,7 +76,10 @@ command parse(int argc, char** argv) {
       if (++i == argc) throw basin::argument_error(std::string(option) + ": a value is missing");
       return argv[i];
     };
-    if (option == "--starts") {
+    if (option == "--help") {
+      std::printf("%s", usage);
+      std::exit(0);
+    } else if (option == "--starts") {
       c.starts = number_of<index_t>(option, value());
       basin::require(c.starts >= 0, option, "must not be negative");
     } else if (option == "--seed") {

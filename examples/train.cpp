@@ -39,6 +39,17 @@ namespace {
 using basin::index_t;
 using scalar = float;
 
+constexpr const char* usage =
+    "train [--images FILE] [--made N] [--test N] [--width D] [--latent K]\n"
+    "      [--activation NAME] [--no-bias] [--tied] [--epochs N] [--batch N]\n"
+    "      [--optimizer adam|adamw|sgd] [--rate R] [--decay D]\n"
+    "      [--schedule constant|thirds|cosine] [--warm-up STEPS]\n"
+    "      [--regularizer NAME=STRENGTH]... [--seed S] [--threads T] [--out FOLDER]\n"
+    "      [--resume] [--quiet] [--data TEXT]\n"
+    "FILE: IDX or CIFAR, gzipped or not; without one, N images are made. NAME of a regulariser:\n"
+    "weight_decay, deep_weight_decay, contractive, r_contractive, sparse_kl, sparse_l1,\n"
+    "denoising, variational, masked. More in examples/train.cpp.\n";
+
 struct command {
   std::string images;
   std::string data;  // said in the model's metadata
@@ -87,6 +98,7 @@ basin::regularizer<scalar> parse_regularizer(std::string_view option, std::strin
 command parse(int argc, char** argv) {
   command c;
   c.training.rate.rate = 5e-4;
+  c.training.seed = 1;  // with 0 the default model collapses
   for (int i = 1; i < argc; ++i) {
     const std::string_view option = argv[i];
     const auto value = [&]() -> std::string_view {
@@ -95,7 +107,10 @@ command parse(int argc, char** argv) {
     };
     const auto number = [&] { return number_of<index_t>(option, value()); };
     const auto real = [&] { return number_of<double>(option, value()); };
-    if (option == "--images") {
+    if (option == "--help") {
+      std::printf("%s", usage);
+      std::exit(0);
+    } else if (option == "--images") {
       c.images = value();
     } else if (option == "--data") {
       c.data = value();
@@ -275,6 +290,18 @@ int run(command& c) {
     model.metadata["test_error"] = number(result.history.back().test_error);
   }
   basin::save_model(c.out + "/model.safetensors", model);
+  // The best answer that does not look at its image.
+  if (test > 0 && !result.history.empty()) {
+    const Eigen::VectorX<scalar> mean = images.leftCols(count).rowwise().mean();
+    const double constant = static_cast<double>(
+        (images.rightCols(test).colwise() - mean).squaredNorm() / scalar(test * mean.size()));
+    if (result.history.back().test_error > 0.95 * constant) {
+      std::printf(
+          "the model answers with little more than the mean image, whose error is %.6f: its units "
+          "may be dead; try more epochs, another --seed or a larger --latent\n",
+          constant);
+    }
+  }
   if (test > 0) {
     write_images(c.out + "/images.png", be, autoencoder, images.rightCols(test));
   }
@@ -291,7 +318,7 @@ int main(int argc, char** argv) {
     std::signal(SIGINT, [](int) { interrupted.request_stop(); });
     return run(c);
   } catch (const std::exception& e) {
-    std::cerr << "train: " << e.what() << '\n';
+    std::cerr << "train: error: " << e.what() << '\n';
     return 1;
   }
 }

@@ -7,7 +7,9 @@ export_pytorch.py --example MODEL.safetensors
     writes an untrained model, to try the other side with
 
 or from your own program, `export(model.state_dict(), "MODEL.safetensors")`. Needs torch and
-safetensors from PyPI.
+safetensors from PyPI: `python3 -m venv .venv && .venv/bin/pip install torch safetensors`. The
+other way, `example(d=12, k=2).load_state_dict(safetensors.torch.load_file(FILE))` takes what
+basin wrote.
 
 The model is Table 3's: two nn.Sequential under the names enc and dec (other names: --encoder,
 --decoder), for any numbers of channels C, widths d, latents k, and square images whose size is
@@ -34,6 +36,7 @@ size is 16 times the root of features / (8 d).
 """
 import argparse
 import math
+import pickle
 
 import safetensors.torch
 import torch
@@ -69,7 +72,8 @@ def checked(tensors):
     names = {f"enc.{i}.weight" for i in ENCODER} | {f"dec.{i}.weight" for i in DECODER}
     biases = {name.replace("weight", "bias") for name in names}
     if missing := sorted(names - tensors.keys()):
-        raise ValueError(f"not in the state dict: {', '.join(missing)}")
+        raise ValueError(f"not in the state dict: {', '.join(missing)}; it has "
+                         f"{', '.join(list(tensors)[:3])}, ... (see --encoder, --decoder)")
     if unknown := sorted(tensors.keys() - names - biases):
         raise ValueError(f"no part of Table 3's autoencoder: {', '.join(unknown)}")
     if (absent := sorted(biases - tensors.keys())) and len(absent) != len(biases):
@@ -131,7 +135,11 @@ def main():
     if options.example:
         export(example().state_dict(), options.model, options.activation)
         return
-    state_dict = torch.load(options.state_dict, map_location="cpu", weights_only=True)
+    try:
+        state_dict = torch.load(options.state_dict, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise SystemExit(f"export_pytorch: {options.state_dict}: not a state dict; save "
+                         "model.state_dict(), not the model") from None
     try:
         export(state_dict, options.model, options.activation, options.encoder, options.decoder)
     except ValueError as error:

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <algorithm>
+#include <cctype>
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <basin/io/safetensors.hpp>
@@ -25,7 +27,25 @@ struct training_position {
 
 namespace detail {
 inline constexpr std::string_view checkpoint_format = "basin training checkpoint 1";
+
+/// Where two lists of settings begin to differ: from the last name before that on, or, within
+/// the layers that end a list, their number.
+[[nodiscard]] inline std::string setting_at(std::string_view settings, std::string_view other) {
+  const auto [here, there] =
+      std::mismatch(settings.begin(), settings.end(), other.begin(), other.end());
+  auto begin = static_cast<std::size_t>(here - settings.begin());
+  const auto is_name = [&](std::size_t i) {
+    return (i == 0 || settings[i - 1] == ' ') && i < settings.size() &&
+           std::isalpha(static_cast<unsigned char>(settings[i])) != 0;
+  };
+  if (begin == settings.size() && begin > 0) --begin;
+  while (begin > 0 && !is_name(begin)) --begin;
+  constexpr std::size_t most = 60;
+  std::string text(settings.substr(begin, most));
+  if (settings.size() - begin > most) text += " ...";
+  return "'" + text + "'";
 }
+}  // namespace detail
 
 /// Writes everything that a run needs to go on to bitwise the same weights: atomically, so
 /// that a kill leaves this checkpoint or the one before. The parameters stand under
@@ -74,8 +94,9 @@ void load_training(const std::filesystem::path& path, Autoencoder<Scalar>& model
   };
   if (text("format") != detail::checkpoint_format) refuse("not a training checkpoint");
   if (text("settings") != at.settings) {
-    refuse("a checkpoint of a training with other settings: " + text("settings") + ", expected " +
-           at.settings);
+    refuse("a checkpoint of a training with other settings: " +
+           detail::setting_at(text("settings"), at.settings) + ", here " +
+           detail::setting_at(at.settings, text("settings")));
   }
   std::vector<std::vector<Scalar>> values;
   auto parameters = model.parameters();
