@@ -2,7 +2,7 @@
 file(GLOB_RECURSE headers RELATIVE ${PROJECT_SOURCE_DIR}/include CONFIGURE_DEPENDS
   ${PROJECT_SOURCE_DIR}/include/basin/*.hpp)
 add_library(basin_headers OBJECT)
-target_link_libraries(basin_headers PRIVATE basin::io)
+target_link_libraries(basin_headers PRIVATE basin::io ${basin_flow})
 basin_warnings(basin_headers)
 foreach(header IN LISTS headers)
   if(header MATCHES "backend/cuda")
@@ -14,6 +14,9 @@ foreach(header IN LISTS headers)
   endif()
   if("safetensors.hpp" IN_LIST basin_io_missing AND
      header MATCHES "model/model_file|training/checkpoint|training/trainer")
+    continue()
+  endif()
+  if(NOT basin_flow AND header MATCHES "dynamics/(adams|dopri5|odeint|rkf78|runge_kutta4)")
     continue()
   endif()
   string(MAKE_C_IDENTIFIER ${header} name)
