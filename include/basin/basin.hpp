@@ -1,6 +1,6 @@
 /// @file
-/// The library on the CPU. Headers that need more than Eigen are not included:
-/// backend/cuda.hpp, io/.
+/// The library on the CPU. Not included are headers that need more than Eigen, backend/cuda.hpp,
+/// io/ and dynamics/ with Boost's steppers, and the rooms of networks.
 #pragma once
 
 #include <basin/backend/cpu.hpp>
@@ -15,5 +15,11 @@
 #include <basin/map/function_map.hpp>
 #include <basin/map/power.hpp>
 #include <basin/map/relaxed.hpp>
+#include <basin/solver/agreement.hpp>
+#include <basin/solver/anderson.hpp>
+#include <basin/solver/basin_preserving.hpp>
+#include <basin/solver/broyden.hpp>
+#include <basin/solver/extrapolation.hpp>
 #include <basin/solver/fixed_point_solver.hpp>
 #include <basin/solver/progress_bar.hpp>
+#include <basin/solver/relaxation.hpp>

@@ -1,11 +1,28 @@
 /// @file
 /// How the next state follows from z and f(z).
 ///
-/// An accelerator is a small copyable struct of settings. It is either pointwise,
+/// An accelerator is a small copyable struct of settings, of one of three kinds. Pointwise,
+/// it has
 ///
 ///     Scalar next(Scalar z, Scalar f) const     (BASIN_HOST_DEVICE for devices)
 ///
-/// or it remembers, and then has a nested `template <class Backend> class state` with
+/// Where it remembers a history of every column by itself it has
+///
+///     template <class Scalar> struct record     what is remembered beside the memory;
+///                                               trivially copyable, fresh by default
+///     index_t memory(index_t k) const           numbers of a column's memory
+///     void advance(record<Scalar>&, Scalar* memory, Scalar* z, Scalar* f, index_t k) const
+///         z = the next state, from z and f = f(z); f may be overwritten. Of a fresh record
+///         the memory is undefined
+///
+/// and, where it wants to see what became of its step,
+///
+///     bool review(record<Scalar>&, Scalar* memory, Scalar* z, Scalar* f, index_t k,
+///                 Scalar residual) const
+///         after each evaluation: residual = ‖f - z‖², NaN or infinite where f is. Answers
+///         whether it has put an earlier state and its value in the place of z and f
+///
+/// Anything else has a nested `template <class Backend> class state` with
 ///
 ///     state(const Accelerator&, const Backend&, index_t k, index_t columns)
 ///     void advance(const Backend&, matrix& Z, matrix& F, index_t n)
@@ -26,6 +43,7 @@
 
 #include <concepts>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include <basin/backend/array_view.hpp>
@@ -41,6 +59,28 @@ concept pointwise_accelerator = std::copyable<A> && requires(const A& a, float z
   { a.next(w, w) } -> std::same_as<double>;
 };
 
+namespace detail {
+template <class A, class Scalar>
+concept column_accelerator_for =
+    std::is_trivially_copyable_v<typename A::template record<Scalar>> &&
+    requires(const A& a, typename A::template record<Scalar>& record, Scalar* x, index_t k) {
+      { a.memory(k) } -> std::convertible_to<index_t>;
+      a.advance(record, x, x, x, k);
+    };
+
+/// Whether an accelerator wants to see what became of its steps.
+template <class A, class Scalar>
+concept reviewing_accelerator = requires(const A& a, typename A::template record<Scalar>& record,
+                                         Scalar* x, index_t k, Scalar residual) {
+  { a.review(record, x, x, x, k, residual) } -> std::same_as<bool>;
+};
+}  // namespace detail
+
+/// An accelerator that works on every column by itself.
+template <class A>
+concept column_accelerator = std::copyable<A> && detail::column_accelerator_for<A, float> &&
+                             detail::column_accelerator_for<A, double>;
+
 /// An accelerator that remembers earlier states, by its nested state.
 template <class A, class B>
 concept remembering_accelerator =
@@ -55,7 +95,8 @@ concept remembering_accelerator =
 
 /// What FixedPointSolver takes as its second argument.
 template <class A, class B>
-concept accelerator = pointwise_accelerator<A> || remembering_accelerator<A, B>;
+concept accelerator =
+    pointwise_accelerator<A> || column_accelerator<A> || remembering_accelerator<A, B>;
 
 /// z_{t+1} = f(z_t): Picard's iteration.
 struct picard {
@@ -131,7 +172,7 @@ struct accelerator_state {
   using type = PointwiseState<Accelerator, Backend>;
 };
 template <class Accelerator, class Backend>
-  requires(!pointwise_accelerator<Accelerator>)
+  requires(!pointwise_accelerator<Accelerator> && !column_accelerator<Accelerator>)
 struct accelerator_state<Accelerator, Backend> {
   using type = typename Accelerator::template state<Backend>;
 };

@@ -20,6 +20,7 @@
 #include <basin/map/concept.hpp>
 #include <basin/solver/accelerator.hpp>
 #include <basin/solver/checkpoint.hpp>
+#include <basin/solver/column_accelerator.hpp>
 #include <basin/solver/column_steps.hpp>
 #include <basin/solver/monitor.hpp>
 #include <basin/solver/observer.hpp>
@@ -86,9 +87,13 @@ class FixedPointSolver {
   [[nodiscard]] FixedPointResult<B> solve(const B& be, const typename B::const_view& starts,
                                           const run_options& options, Observers&&... observers) {
     constexpr bool maps = latent_map<Map, B>;
-    static_assert(maps, "basin::latent_map fails: the map has no form of map/concept.hpp");
+    static_assert(maps,
+                  "basin::latent_map fails: the map has no form of map/concept.hpp for this "
+                  "backend's scalar");
     constexpr bool accelerates = accelerator<Accelerator, B>;
-    static_assert(accelerates, "basin::accelerator fails: see solver/accelerator.hpp");
+    static_assert(accelerates,
+                  "basin::accelerator fails: see solver/accelerator.hpp; the stopping rule is the "
+                  "third argument");
     if constexpr (maps && accelerates) {
       return run_from(be, starts, options, observers...);
     } else {
@@ -330,6 +335,9 @@ class FixedPointSolver {
     column_squared_distances(be, columns(be, std::as_const(run.Z), 0, n),
                              columns(be, std::as_const(run.F), 0, n),
                              array_view<scalar>(run.residuals).first(n));
+    if constexpr (requires { memory.review(be, run.Z, run.F, array_view<scalar>(), n); }) {
+      memory.review(be, run.Z, run.F, array_view<scalar>(run.residuals).first(n), n);
+    }
     const index_t k = run.dimension();
     for_each_index(
         be, n,

@@ -1,0 +1,289 @@
+/// @file
+/// Acceleration that goes where the dynamics goes.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include <basin/backend/cpu/scratch.hpp>
+#include <basin/core/error.hpp>
+#include <basin/core/finite.hpp>
+#include <basin/solver/anderson.hpp>
+#include <basin/solver/column_accelerator.hpp>
+#include <basin/solver/step_recurrence.hpp>
+
+namespace basin {
+
+/// Follows z -> f(z) and leaps over the iterations that it can foretell.
+///
+/// The steps r_t = f(z_t) - z_t of a trajectory are fitted by a linear recurrence of two terms
+/// (step_recurrence.hpp). While the recurrence foretells the next step within `linearity`, the
+/// state moves by h steps at once to where the recurrence says, f is evaluated there, and the
+/// step found there is compared with the one foretold: if they differ by more than `agreement`
+/// (along the trajectory) or `across` (across it) times the step before the leap, the leap is
+/// taken back, and h is halved; if not, the leap counts, and h grows with how well it agreed.
+/// Between leaps, `between` true iterations let what is fast relax: this is projective integration
+/// (Gear and Kevrekidis 2003) of the flow on a slow curve, with a step chosen by its error. Where
+/// all that is left of the way lies within h steps (rate^h < `settling`), the inner accelerator
+/// goes to the limit; each of its steps must halve the residual, or the dynamics is followed again.
+///
+/// What keeps a start in its basin is thus that no leap is longer than what the one before it
+/// earned, and that each is tested where it lands. That is a heuristic: a start within the
+/// error of a leap of a boundary between basins may be sent to the other side, and a slow
+/// passage near a saddle can be taken for an arrival. `follow_sample` (solver/agreement.hpp)
+/// follows some starts to the end without acceleration and says how many agree.
+///
+/// Memory: that of the inner accelerator and 6 k numbers a column. Cost of a step without
+/// the map's: that of the inner one and some 40 k flops.
+///
+/// @code
+/// #include <iostream>
+/// #include <basin/map/function_map.hpp>
+/// #include <basin/solver/agreement.hpp>
+/// #include <basin/solver/basin_preserving.hpp>
+///
+/// int main() {
+///   // Two attractors, at ±1 on the first axis, each with a rate of 0.98.
+///   const auto map = basin::function_map(2, [](const auto& Z) {
+///     Eigen::MatrixXd next = Z;
+///     next.row(0).array() += 0.01 * (Z.row(0).array() - Z.row(0).array().cube());
+///     next.row(1) *= 0.3;
+///     return next;
+///   });
+///   const basin::cpu<double> cpu;
+///   const Eigen::MatrixXd starts = Eigen::MatrixXd::Random(2, 100);
+///   basin::FixedPointSolver solver{map, basin::basin_preserving{},
+///                                  basin::stopping{.residual = 1e-10}};
+///   const auto found = solver.solve(cpu, starts);
+///   const auto sample = basin::follow_sample(cpu, solver, starts, found, 10);
+///   std::cout << found.work.evaluations << " evaluations; of " << sample.followed
+///             << " starts that were followed " << sample.agreed << " agree\n";
+/// }
+/// @endcode
+///
+/// @tparam Inner an accelerator by column
+template <class Inner = anderson>
+struct basin_preserving {
+  Inner inner = {};
+  double linearity = 0.01;  ///< largest error of a foretold step, relative, from which to leap
+  /// Largest error of the step after a leap along the trajectory, where it costs time alone.
+  double agreement = 0.9;
+  /// Largest error of the step after a leap across the trajectory, where it may lead to
+  /// another basin. More saves more and errs more often, see docs/accelerators.md.
+  double across = 0.02;
+  /// Least rate of the recurrence at which to leap. What converges fast is soon done without,
+  /// and may hide a slower mode that leads away.
+  double slow = 0.7;
+  double settling = 0.3;  ///< rate^h below which the limit is gone to
+  index_t longest = 256;  ///< most iterations in a leap, at least 2
+  index_t between = 1;    ///< true iterations between leaps, at least 0
+
+  /// @throws argument_error if a setting is out of its range
+  void check() const {
+    if constexpr (requires { inner.check(); }) inner.check();
+    const auto in_unit = [](const char* name, double value) {
+      require(value > 0 && value < 1, "basin_preserving",
+              std::string(name) + " is " + std::to_string(value) + ", must be in (0, 1)");
+    };
+    in_unit("linearity", linearity), in_unit("agreement", agreement), in_unit("across", across);
+    in_unit("slow", slow), in_unit("settling", settling);
+    require(longest >= 2, "basin_preserving", "longest must be at least 2");
+    require(between >= 0, "basin_preserving", "between must not be negative");
+  }
+  template <class Visit>
+  void each_setting(Visit&& visit) const {
+    if constexpr (requires { inner.each_setting(visit); }) inner.each_setting(visit);
+    visit(linearity), visit(agreement), visit(across), visit(slow), visit(settling), visit(longest);
+    visit(between);
+  }
+
+  template <class Scalar>
+  struct record {
+    typename Inner::template record<Scalar> inner;
+    enum : std::uint8_t { iterated, leapt, settled } latest = iterated;  ///< kind of the step
+    bool foretells = false;                                              ///< there is a recurrence
+    std::int32_t known = 0;  ///< residuals of states that follow each other, at most 3
+    std::int32_t wait = 0;   ///< true iterations before the next leap
+    std::int32_t leaps = 0;  ///< that counted, the inner accelerator's steps included
+    double length = 2;       ///< h
+    double error = 1;        ///< of the latest step against the recurrence
+    detail::step_recurrence steps;
+  };
+  [[nodiscard]] index_t memory(index_t k) const { return inner.memory(k) + 6 * k; }
+
+  template <class Scalar>
+  void advance(record<Scalar>& c, Scalar* memory, Scalar* z, Scalar* f, index_t k) const {
+    const parts<Scalar> at(*this, memory, k);
+    scratch_scope scope;
+    Scalar* const r = scope.get<Scalar>(k);
+    Scalar* const limit = scope.get<Scalar>(k);
+    Scalar* const value = scope.get<Scalar>(k);
+    for (index_t i = 0; i < k; ++i) r[i] = f[i] - z[i];
+    // The inner accelerator sees every state, and says where it would go.
+    std::copy_n(z, k, limit);
+    std::copy_n(f, k, value);
+    inner.advance(c.inner, memory, limit, value, k);
+    take_residual(c, at, r, rounding(z, k));
+    const bool may_leap = c.foretells && c.known >= 2 && c.error <= linearity && c.wait <= 0;
+    if (!may_leap || !leap(c, at, z, f, limit)) {
+      --c.wait;
+      c.latest = c.iterated;
+      std::copy_n(f, k, z);
+    }
+  }
+
+  template <class Scalar>
+  bool review(record<Scalar>& c, Scalar* memory, Scalar* z, Scalar* f, index_t k,
+              Scalar residual) const {
+    if (c.latest == c.iterated) return false;
+    const parts<Scalar> at(*this, memory, k);
+    const bool to_limit = c.latest == c.settled;
+    // The deviation of the residual from the one foretold, along the way and across it.
+    double square = 0;
+    double along = 0;
+    double here = 0;
+    double before = 0;
+    for (index_t i = 0; i < k; ++i) {
+      const auto r = static_cast<double>(f[i] - z[i]);
+      const auto old = static_cast<double>(at.f[i] - at.z[i]);
+      const double difference = to_limit ? r : r - static_cast<double>(at.foretold[i]);
+      square += difference * difference;
+      along += difference * r;
+      here += r * r;
+      before += old * old;
+    }
+    along = here > 0 ? along * along / here : 0.0;
+    const double noise = rounding(z, k) / std::sqrt(before);
+    const double beside = std::sqrt(std::max(0.0, square - along) / before) - noise;
+    // Of what is allowed.
+    const double error = to_limit
+                             ? std::sqrt(square / before) / halving
+                             : std::max(std::sqrt(along / before) / agreement, beside / across);
+    if (is_finite(residual) && error <= 1) {
+      ++c.leaps;
+      const double factor = std::clamp(0.9 / std::sqrt(error + 1e-12), 0.5, 2.0);
+      c.length = std::clamp(c.length * factor, 2.0, static_cast<double>(longest));
+      c.wait = to_limit ? 0 : static_cast<std::int32_t>(between);
+      c.error = to_limit ? 0.0 : 1.0;
+      c.known = to_limit ? 2 : 0;
+      return false;
+    }
+    std::copy_n(at.z, k, z);
+    std::copy_n(at.f, k, f);
+    // The residual of this state comes again.
+    std::copy_n(at.residual(2), k, at.residual(1));
+    std::copy_n(at.residual(3), k, at.residual(2));
+    c.known = std::max(0, c.known - 1);
+    c.length = std::max(2.0, c.length / 2);
+    c.wait = 1;
+    c.inner = {};
+    c.latest = c.iterated;
+    return true;
+  }
+
+ private:
+  /// The error that a residual f(z) - z may have by rounding alone.
+  template <class Scalar>
+  static double rounding(const Scalar* z, index_t k) {
+    constexpr double few = 4;
+    return few * static_cast<double>(std::numeric_limits<Scalar>::epsilon()) *
+           std::sqrt(static_cast<double>(detail::squared_norm(z, k)));
+  }
+  /// What the residual may keep of itself where the limit was gone to.
+  static constexpr double halving = 0.5;
+
+  /// A column's memory: the inner accelerator's, three residuals, and of a leap the state
+  /// and value before it and the residual foretold where it lands.
+  template <class Scalar>
+  struct parts {
+    parts(const basin_preserving& a, Scalar* memory, index_t k_)
+        : k(k_),
+          residuals(memory + a.inner.memory(k_)),
+          z(residuals + 3 * k_),
+          f(z + k_),
+          foretold(f + k_) {}
+    /// The residual `back` states before the present one.
+    [[nodiscard]] Scalar* residual(index_t back) const { return residuals + (back - 1) * k; }
+    index_t k;
+    Scalar* residuals;
+    Scalar* z;
+    Scalar* f;
+    Scalar* foretold;
+  };
+
+  /// Compares r with what was foretold, renews the recurrence, and keeps r.
+  template <class Scalar>
+  void take_residual(record<Scalar>& c, const parts<Scalar>& at, const Scalar* r,
+                     double noise) const {
+    Scalar* const r1 = at.residual(1);
+    Scalar* const r2 = at.residual(2);
+    Scalar* const r3 = at.residual(3);
+    if (c.known >= 2) {
+      c.error = c.foretells ? c.steps.error(r, r1, r2, noise, at.k) : 1.0;
+      c.steps = detail::step_recurrence::fit(r, r1, r2, r3, c.known >= 3, at.k);
+      c.foretells = true;
+    } else if (c.known == 1 && c.foretells) {
+      // Behind a leap: what was foretold there is no ground for a fit, so one term.
+      c.steps = detail::step_recurrence::fit(r, r1, at.k);
+      c.error = c.steps.error(r, r1, r1, noise, at.k);
+    }
+    std::copy_n(r2, at.k, r3);
+    std::copy_n(r1, at.k, r2);
+    std::copy_n(r, at.k, r1);
+    c.known = std::min(c.known + 1, 3);
+  }
+
+  /// Whether the inner accelerator goes to where the recurrence ends, within half of the way.
+  template <class Scalar>
+  bool agrees(const record<Scalar>& c, const parts<Scalar>& at, const Scalar* z,
+              const Scalar* limit) const {
+    const double scale = 1 / (1 - c.steps.first - c.steps.second);
+    double apart = 0;
+    double way = 0;
+    for (index_t i = 0; i < at.k; ++i) {
+      const double rest = scale * (static_cast<double>(at.residual(1)[i]) +
+                                   c.steps.second * static_cast<double>(at.residual(2)[i]));
+      const double difference = static_cast<double>(limit[i] - z[i]) - rest;
+      apart += difference * difference;
+      way += rest * rest;
+    }
+    return apart <= 0.25 * way;
+  }
+
+  /// Moves z to where the trajectory is foretold to be, or to its limit.
+  /// @return whether that is a finite place
+  template <class Scalar>
+  bool leap(record<Scalar>& c, const parts<Scalar>& at, Scalar* z, const Scalar* f,
+            const Scalar* limit) const {
+    const auto h = static_cast<index_t>(c.length);
+    const double rate = c.steps.rate();
+    if (!(rate >= slow)) return false;
+    const bool to_limit = rate < 1 && std::pow(rate, static_cast<double>(h)) < settling;
+    const auto w = c.steps.after(h);
+    if (!std::isfinite(w.sum_now) || !std::isfinite(w.sum_before)) return false;
+    std::copy_n(z, at.k, at.z);
+    std::copy_n(f, at.k, at.f);
+    if (to_limit) {
+      if (c.latest != c.settled && !agrees(c, at, z, limit)) return false;
+      std::copy_n(limit, at.k, z);
+    } else {
+      const Scalar* const now = at.residual(1);
+      const Scalar* const before = at.residual(2);
+      const auto combine = [&](double a, double b, index_t i) {
+        return static_cast<Scalar>(a) * now[i] + static_cast<Scalar>(b) * before[i];
+      };
+      for (index_t i = 0; i < at.k; ++i) {
+        z[i] += combine(w.sum_now, w.sum_before, i);
+        at.foretold[i] = combine(w.now, w.before, i);
+      }
+    }
+    c.latest = to_limit ? c.settled : c.leapt;
+    return true;
+  }
+};
+
+}  // namespace basin
