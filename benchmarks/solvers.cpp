@@ -63,7 +63,7 @@ result solve(const Inputs& inputs, const row& what, double residual) {
   };
   if (what.accelerator == "picard") return run(basin::picard{});
   if (what.accelerator == "anderson") return run(basin::anderson{});
-  if (what.accelerator == "bold") return run(basin::basin_preserving{.across = 0.2});
+  if (what.accelerator == "bold") return run(basin::basin_preserving<>{.across = 0.2});
   return run(basin::basin_preserving{});
 }
 

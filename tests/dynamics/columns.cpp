@@ -126,7 +126,7 @@ TEST_CASE("Euler with step 1 is the discrete iteration", "[dynamics]") {
   CHECK(found.evaluations == expected.evaluations);
 }
 
-TEST_CASE("columns that have ended are not evaluated again", "[dynamics]") {
+TEST_CASE("columns of a flow that have ended are not evaluated again", "[dynamics]") {
   const auto count = std::make_shared<index_t>(0);
   const auto map = [=](const auto& Z, auto& out) {
     *count += Z.cols();
@@ -142,7 +142,7 @@ TEST_CASE("columns that have ended are not evaluated again", "[dynamics]") {
   CHECK(found.evaluations[0] != found.evaluations[299]);
 }
 
-TEST_CASE("one bad column never touches another", "[dynamics]") {
+TEST_CASE("one bad column of a flow never touches another", "[dynamics]") {
   const Eigen::MatrixXd good = maps::starts(16, 30);
   Eigen::MatrixXd bad = good;
   bad(3, 17) = std::numeric_limits<double>::quiet_NaN();
