@@ -1,7 +1,9 @@
-// Time to the attractors of a model: our side of benchmarks/solvers.py, which says what is
-// measured.
+// Time to the attractors of a model, and whether accelerated starts end where Picard's do: our
+// side of benchmarks/solvers.py, which says what is measured.
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <iostream>
 #include <string>
 #include <string_view>
@@ -9,6 +11,7 @@
 
 #include <basin/core/version.hpp>
 #include <basin/io/npy.hpp>
+#include <basin/map/columnwise.hpp>
 #include <basin/model/model_file.hpp>
 #include <basin/solver/anderson.hpp>
 #include <basin/solver/basin_preserving.hpp>
@@ -67,17 +70,111 @@ result solve(const Inputs& inputs, const row& what, double residual) {
   return run(basin::basin_preserving{});
 }
 
+// n × n starts over a box, with the second coordinate running.
+template <class Scalar>
+Eigen::MatrixX<Scalar> grid(const Eigen::Vector2d& low, const Eigen::Vector2d& high, index_t n) {
+  Eigen::MatrixX<Scalar> starts(2, n * n);
+  for (index_t j = 0; j < n * n; ++j) {
+    const Eigen::Vector2d at(static_cast<double>(j / n) + 0.5, static_cast<double>(j % n) + 0.5);
+    starts.col(j) =
+        (low + (high - low).cwiseProduct(at / static_cast<double>(n))).template cast<Scalar>();
+  }
+  return starts;
+}
+
+// Prints, as JSON, for each accelerator the evaluations and the starts that end elsewhere than
+// Picard's, and of those the ones that are within a cell of another basin.
+template <class Scalar, class Map>
+void print_basins(const Map& map, const Eigen::MatrixX<Scalar>& starts, index_t n,
+                  double residual) {
+  const basin::cpu<Scalar> be;
+  const basin::stopping rule{.residual = residual, .max_iterations = 100000, .patience = 0};
+  basin::FixedPointSolver plain{map, basin::picard{}, rule};
+  const auto truth = plain.solve(be, starts);
+  const auto apart = [&](const auto& ends, index_t i, index_t j) {
+    return !((ends.col(i) - truth.states.col(j)).norm() <= Scalar(0.1));
+  };
+  const auto near_another = [&](index_t j) {
+    for (index_t a = std::max<index_t>(0, j / n - 1); a <= std::min(n - 1, j / n + 1); ++a) {
+      for (index_t b = std::max<index_t>(0, j % n - 1); b <= std::min(n - 1, j % n + 1); ++b) {
+        if (apart(truth.states, a * n + b, j)) return true;
+      }
+    }
+    return false;
+  };
+  std::printf("{\"starts\": %td, \"picard\": {\"evaluations\": %td}", starts.cols(),
+              truth.work.evaluations);
+  const auto compare = [&](const char* name, const auto& accelerator) {
+    basin::FixedPointSolver solver{map, accelerator, rule};
+    const auto found = solver.solve(be, starts);
+    index_t elsewhere = 0, near = 0;
+    for (index_t j = 0; j < starts.cols(); ++j) {
+      if (!apart(found.states, j, j)) continue;
+      ++elsewhere;
+      if (near_another(j)) ++near;
+    }
+    std::printf(", \"%s\": {\"evaluations\": %td, \"elsewhere\": %td, \"near_boundary\": %td}",
+                name, found.work.evaluations, elsewhere, near);
+  };
+  compare("strict", basin::basin_preserving<>{.linearity = 0.003, .across = 0.003});
+  compare("default", basin::basin_preserving<>{});
+  compare("bold", basin::basin_preserving<>{.linearity = 0.2, .across = 0.2});
+  compare("anderson", basin::anderson{});
+  std::printf("}\n");
+}
+
+// z - share × p(z) / p'(z) for p = z³ - 1.
+auto newton(double share) {
+  return basin::columnwise<2>([share](const auto& z, auto& next) {
+    const double x = z[0], y = z[1], r = x * x + y * y;
+    next[0] = x + share * ((2 * x + (x * x - y * y) / (r * r)) / 3 - x);
+    next[1] = y + share * ((2 * y - 2 * x * y / (r * r)) / 3 - y);
+  });
+}
+
+// A damped oscillator in a double well.
+auto oscillator() {
+  return basin::columnwise<2>([](const auto& z, auto& next) {
+    const double x = z[0], v = z[1];
+    next[1] = v + 0.1 * (x - x * x * x - 0.2 * v);
+    next[0] = x + 0.1 * next[1];
+  });
+}
+
+void print_basins(const std::string& folder, std::string_view problem, index_t n) {
+  const auto square = grid<double>({-2, -2}, {2, 2}, n);
+  if (problem == "newton") {
+    print_basins<double>(newton(1), square, n, 1e-10);
+  } else if (problem == "relaxed_newton") {
+    print_basins<double>(newton(0.1), square, n, 1e-10);
+  } else if (problem == "oscillator") {
+    print_basins<double>(oscillator(), square, n, 1e-8);
+  } else {
+    const Inputs inputs(folder);
+    const Eigen::MatrixXd codes = inputs.images.cast<double>();
+    print_basins<float>(
+        inputs.f, grid<float>(codes.rowwise().minCoeff(), codes.rowwise().maxCoeff(), n), n, 1e-5);
+  }
+}
+
 int run(int argc, char** argv) {
   if (argc < 2) throw basin::argument_error("usage: benchmark_solvers FOLDER [options]");
-  const Inputs inputs(argv[1]);
-  std::string name, output;
+  std::string name, output, problem;
   double residual = 1e-3;
+  index_t size = 100;
   for (int i = 2; i + 1 < argc; ++i) {
     const std::string_view option = argv[i];
     if (option == "--row") name = argv[++i];
     if (option == "--output") output = argv[++i];
     if (option == "--residual") residual = std::stod(argv[++i]);
+    if (option == "--basins") problem = argv[++i];
+    if (option == "--grid") size = std::stol(argv[++i]);
   }
+  if (!problem.empty()) {
+    print_basins(argv[1], problem, size);
+    return 0;
+  }
+  const Inputs inputs(argv[1]);
   for (const row& one : all_rows()) {
     if (!name.empty()) {
       if (one.name() != name) continue;

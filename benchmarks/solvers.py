@@ -15,9 +15,14 @@ each the faster of contiguous and channels-last weights. Ours is basin_preservin
 defaults; detail has Picard's, Anderson's and the bolder setting's times, evaluations, and the
 shares of starts that end at the centre which Picard's end is nearest to.
 
+It also writes solvers/basin_preserving/PROBLEM: from a grid of starts in the plane, the share of
+Picard's evaluations that is spent, and of starts that end where Picard's do, for Newton's
+iteration for z^3 = 1, the same relaxed by 0.1, a damped oscillator in a double well (300 x 300
+starts in [-2, 2]^2), and the model with k = 2 (100 x 100 over its codes).
+
 The models and starts are those of the folder BASIN_DATA/reference, each with model.safetensors,
-starts.npy (1,000 codes of images, then 1,000 noise draws) and centers.npy; without it there is
-nothing to measure.
+starts.npy (1,000 codes of images, then 1,000 noise draws) and centers.npy; without it only
+the problems in the plane are measured.
 """
 import argparse
 import json
@@ -175,6 +180,18 @@ def measure(binary, model, starts, threads, rounds):
     return rows
 
 
+def basins(binary, folder, problem, size):
+    """The row of a problem in the plane."""
+    report = json.loads(run_ours(binary, folder, "--basins", problem, "--grid", size))
+    found = report["default"]
+    row = {"name": f"solvers/basin_preserving/{problem}",
+           "ours_s": None, "peer_s": None, "peer": "Picard", "ratio": None, "threads": None,
+           "detail": {**report, "same_attractor": 1 - found["elsewhere"] / report["starts"],
+                      "evaluations_share": found["evaluations"] / report["picard"]["evaluations"]}}
+    print(f"{row['name']}: {report}", flush=True)
+    return row
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -187,17 +204,22 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     options = parser.parse_args()
+    binary = options.binary.resolve()
+    rows = [basins(binary, options.folder, problem, 300)
+            for problem in ("newton", "relaxed_newton", "oscillator")]
+    sources = []
     if options.data is None or not (options.data / "reference").is_dir():
         print("solvers: left out: BASIN_DATA does not name a folder with reference models")
-        return
-    rows = []
-    for source in sorted((options.data / "reference").iterdir()):
-        if not (source / "centers.npy").exists():
-            continue
+    else:
+        sources = [source for source in sorted((options.data / "reference").iterdir())
+                   if (source / "centers.npy").exists()]
+    for source in sources:
         model = Model(source, options.folder.resolve())
+        if model.k == 2:
+            rows.append(basins(binary, model.folder, f"model_k{model.k}", 100))
         for threads in options.threads:
             for starts in ("images", "noise"):
-                rows += measure(options.binary.resolve(), model, starts, threads, options.rounds)
+                rows += measure(binary, model, starts, threads, options.rounds)
     options.rows.parent.mkdir(parents=True, exist_ok=True)
     with open(options.rows, "w") as file:
         json.dump(rows, file, indent=1)
