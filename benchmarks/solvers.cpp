@@ -88,7 +88,7 @@ template <class Scalar, class Map>
 void print_basins(const Map& map, const Eigen::MatrixX<Scalar>& starts, index_t n,
                   double residual) {
   const basin::cpu<Scalar> be;
-  const basin::stopping rule{.residual = residual, .max_iterations = 100000, .patience = 0};
+  const basin::stopping rule{.residual = residual, .max_iterations = 100000};
   basin::FixedPointSolver plain{map, basin::picard{}, rule};
   const auto truth = plain.solve(be, starts);
   const auto apart = [&](const auto& ends, index_t i, index_t j) {

@@ -192,6 +192,12 @@ def basins(binary, folder, problem, size):
     return row
 
 
+def write(path, rows):
+    """All rows so far: a run that is stopped leaves what it has."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(rows, indent=1) + "\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -220,10 +226,8 @@ def main():
         for threads in options.threads:
             for starts in ("images", "noise"):
                 rows += measure(binary, model, starts, threads, options.rounds)
-    options.rows.parent.mkdir(parents=True, exist_ok=True)
-    with open(options.rows, "w") as file:
-        json.dump(rows, file, indent=1)
-        file.write("\n")
+                write(options.rows, rows)
+    write(options.rows, rows)
 
 
 main()
