@@ -26,10 +26,12 @@ namespace basin {
 /// step found there is compared with the one foretold: if they differ by more than `agreement`
 /// (along the trajectory) or `across` (across it) times the step before the leap, the leap is
 /// taken back, and h is halved; if not, the leap counts, and h grows with how well it agreed.
-/// Between leaps, `between` true iterations let what is fast relax: this is projective integration
-/// (Gear and Kevrekidis 2003) of the flow on a slow curve, with a step chosen by its error. Where
-/// all that is left of the way lies within h steps (rate^h < `settling`), the inner accelerator
-/// goes to the limit; each of its steps must halve the residual, or the dynamics is followed again.
+/// Leaps begin where the recurrence's rate is at least `slow`. Between leaps, `between` true
+/// iterations, to which one term is then fitted, let what is fast relax: this is projective
+/// integration (Gear and Kevrekidis 2003) of the flow on a slow curve, with a step chosen by its
+/// error. Where all that is left of the way lies within h steps (rate^h < `settling`), the inner
+/// accelerator goes to the limit; each of its steps must halve the residual, or the dynamics is
+/// followed again.
 ///
 /// What keeps a start in its basin is thus that no leap is longer than what the one before it
 /// earned, and that each is tested where it lands. That is a heuristic: a start within the
@@ -80,7 +82,7 @@ struct basin_preserving {
   double slow = 0.7;
   double settling = 0.3;  ///< rate^h below which the limit is gone to
   index_t longest = 256;  ///< most iterations in a leap, at least 2
-  index_t between = 1;    ///< true iterations between leaps, at least 0
+  index_t between = 1;    ///< true iterations between leaps, at least 1
 
   /// @throws argument_error if a setting is out of its range
   void check() const {
@@ -92,7 +94,7 @@ struct basin_preserving {
     in_unit("linearity", linearity), in_unit("agreement", agreement), in_unit("across", across);
     in_unit("slow", slow), in_unit("settling", settling);
     require(longest >= 2, "basin_preserving", "longest must be at least 2");
-    require(between >= 0, "basin_preserving", "between must not be negative");
+    require(between >= 1, "basin_preserving", "between must be at least 1");
   }
   template <class Visit>
   void each_setting(Visit&& visit) const {
@@ -108,7 +110,6 @@ struct basin_preserving {
     bool foretells = false;                                              ///< there is a recurrence
     std::int32_t known = 0;  ///< residuals of states that follow each other, at most 3
     std::int32_t wait = 0;   ///< true iterations before the next leap
-    std::int32_t leaps = 0;  ///< that counted, the inner accelerator's steps included
     double length = 2;       ///< h
     double error = 1;        ///< of the latest step against the recurrence
     detail::step_recurrence steps;
@@ -164,7 +165,6 @@ struct basin_preserving {
                              ? std::sqrt(square / before) / halving
                              : std::max(std::sqrt(along / before) / agreement, beside / across);
     if (is_finite(residual) && error <= 1) {
-      ++c.leaps;
       const double factor = std::clamp(0.9 / std::sqrt(error + 1e-12), 0.5, 2.0);
       c.length = std::clamp(c.length * factor, 2.0, static_cast<double>(longest));
       c.wait = to_limit ? 0 : static_cast<std::int32_t>(between);
