@@ -110,6 +110,9 @@ namespace detail {
 template <class B, class Map>
 [[nodiscard]] Eigen::MatrixX<typename B::scalar> field_velocity(
     const B& be, Map& map, const Eigen::MatrixX<typename B::scalar>& points) {
+  if (const index_t given = output_dimension(map); given >= 0) {
+    require_size("field", "number of rows that the map gives", given, points.rows());
+  }
   const index_t n = points.cols();
   typename B::matrix Z = be.make_matrix(points.rows(), n);
   typename B::matrix F = be.make_matrix(points.rows(), n);
@@ -147,7 +150,7 @@ template <class B, class Map>
 
 /// Samples the field at the columns of `points`. With derivatives the map needs jvp.
 /// @param points k × n in host memory, such as `grid_points`
-/// @throws size_error if k is not the map's dimension
+/// @throws size_error if k is not the map's dimension, of states and of values
 /// Cost: one evaluation a point, and with derivatives k products; 4 million numbers of memory
 /// besides the result.
 template <basin::backend B, class Map>

@@ -1,0 +1,139 @@
+// Curves with error bars as an SVG file: no more than the examples' pictures need.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include <basin/core/error.hpp>
+
+namespace plot {
+
+struct curve {
+  std::string label;
+  std::string color;
+  std::vector<double> x, y, error;  // of equal size; error may be empty
+  bool dashed = false;
+};
+
+// A pair of axes; x is logarithmic.
+struct panel {
+  std::string title, x_label, y_label;
+  double y_least = 0, y_most = 1, y_step = 0.2;
+  std::vector<curve> curves;
+};
+
+// Text with what XML gives a meaning replaced.
+inline std::string escaped(const std::string& text) {
+  std::string safe;
+  for (const char c : text) {
+    safe += c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : std::string(1, c);
+  }
+  return safe;
+}
+
+template <class... Values>
+std::string format(const char* pattern, Values... values) {
+  char text[256];
+  std::snprintf(text, sizeof text, pattern, values...);
+  return text;
+}
+
+// Panels beside each other, each with its legend below.
+inline void write_svg(const std::string& path, const std::vector<panel>& panels) {
+  constexpr double width = 460, left = 64, right = 16, top = 40, height = 260, below = 50;
+  std::size_t lines = 0;
+  for (const panel& p : panels) lines = std::max(lines, p.curves.size());
+  const double whole = top + height + below + 20 * static_cast<double>(lines) + 8;
+  std::string svg = format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %g %g\" width=\"%g\" "
+      "height=\"%g\" font-family=\"sans-serif\" font-size=\"13\">\n"
+      "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n",
+      width * static_cast<double>(panels.size()), whole, width * static_cast<double>(panels.size()),
+      whole);
+  const auto text = [&](double x, double y, const char* more, const std::string& what) {
+    svg += format("<text x=\"%.1f\" y=\"%.1f\" %s>", x, y, more) + escaped(what) + "</text>\n";
+  };
+  const auto line = [&](double x1, double y1, double x2, double y2, const std::string& more) {
+    svg += format("<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" ", x1, y1, x2, y2) + more +
+           "/>\n";
+  };
+  for (std::size_t i = 0; i < panels.size(); ++i) {
+    const panel& p = panels[i];
+    const double origin = width * static_cast<double>(i) + left;
+    const double wide = width - left - right;
+    double least = INFINITY, most = -INFINITY;
+    for (const curve& c : p.curves) {
+      for (const double x : c.x) {
+        least = std::min(least, x);
+        most = std::max(most, x);
+      }
+    }
+    least /= 1.15;
+    most *= 1.15;
+    const auto at_x = [&](double x) {
+      return origin + wide * std::log(x / least) / std::log(most / least);
+    };
+    const auto at_y = [&](double y) {
+      const double clipped = std::clamp(y, p.y_least, p.y_most);
+      return top + height * (p.y_most - clipped) / (p.y_most - p.y_least);
+    };
+    text(origin + wide / 2, top - 14, "text-anchor=\"middle\" font-weight=\"bold\"", p.title);
+    text(origin + wide / 2, top + height + 38, "text-anchor=\"middle\"", p.x_label);
+    svg += format("<g transform=\"rotate(-90 %.1f %.1f)\">", origin - 46, top + height / 2);
+    text(origin - 46, top + height / 2, "text-anchor=\"middle\"", p.y_label);
+    svg += "</g>\n";
+    const int ticks = static_cast<int>(std::floor((p.y_most - p.y_least) / p.y_step + 1e-9));
+    for (int t = 0; t <= ticks; ++t) {
+      const double y = p.y_least + t * p.y_step;
+      line(origin, at_y(y), origin + wide, at_y(y), "stroke=\"#ddd\"");
+      text(origin - 6, at_y(y) + 4, "text-anchor=\"end\"", format("%g", std::round(y * 1e6) / 1e6));
+    }
+    for (double decade = std::pow(10, std::floor(std::log10(least))); decade <= most;
+         decade *= 10) {
+      for (const double digit : {1.0, 2.0, 5.0}) {
+        const double x = digit * decade;
+        if (x < least || x > most) continue;
+        line(at_x(x), top, at_x(x), top + height, "stroke=\"#eee\"");
+        text(at_x(x), top + height + 18, "text-anchor=\"middle\"", format("%g", x));
+      }
+    }
+    svg += format(
+        "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"none\" "
+        "stroke=\"#444\"/>\n",
+        origin, top, wide, height);
+    for (std::size_t n = 0; n < p.curves.size(); ++n) {
+      const curve& c = p.curves[n];
+      const std::string stroke = "stroke=\"" + c.color + "\" stroke-width=\"2\"" +
+                                 (c.dashed ? " stroke-dasharray=\"6 4\"" : "");
+      std::string points;
+      for (std::size_t j = 0; j < c.x.size(); ++j) {
+        if (!std::isfinite(c.y[j])) continue;
+        points += format("%.1f,%.1f ", at_x(c.x[j]), at_y(c.y[j]));
+        if (c.dashed) continue;
+        svg += format("<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3.5\" fill=\"%s\"/>\n", at_x(c.x[j]),
+                      at_y(c.y[j]), c.color.c_str());
+        if (c.error.empty() || !(c.error[j] > 0)) continue;
+        const double x = at_x(c.x[j]);
+        const double low = at_y(c.y[j] - c.error[j]), high = at_y(c.y[j] + c.error[j]);
+        const std::string thin = "stroke=\"" + c.color + "\" stroke-width=\"1.3\"";
+        line(x, low, x, high, thin);
+        line(x - 4, low, x + 4, low, thin);
+        line(x - 4, high, x + 4, high, thin);
+      }
+      svg += "<polyline fill=\"none\" " + stroke + " points=\"" + points + "\"/>\n";
+      const double y = top + height + below + 14 + 20 * static_cast<double>(n);
+      line(origin, y - 4, origin + 28, y - 4, stroke);
+      text(origin + 36, y, "", c.label);
+    }
+  }
+  std::ofstream file(path, std::ios::binary);
+  file << svg << "</svg>\n";
+  file.close();
+  if (!file) throw basin::file_error(path + ": could not be written");
+}
+
+}  // namespace plot
