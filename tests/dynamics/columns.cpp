@@ -82,6 +82,28 @@ TEST_CASE("a batch that is stepped in parts gives the same bits", "[dynamics][th
   same_everywhere<double>(map, basin::exponential_euler{.step = 0.5}, Z, stopping);
 }
 
+TEST_CASE("threads that work apart and threads that share give the same bits",
+          "[dynamics][threads]") {
+  const basin::cpu<double> be(2);
+  const auto check = [&](const auto& map, const Eigen::MatrixXd& Z) {
+    const auto shared = [f = map](const basin::cpu<double>& on,
+                                  const Eigen::Ref<const Eigen::MatrixXd>& states,
+                                  Eigen::Ref<Eigen::MatrixXd>& out) mutable {
+      basin::evaluate(on, f, states, out);
+    };
+    static_assert(basin::copies_run_apart<decltype(map)> &&
+                  !basin::copies_run_apart<decltype(shared)>);
+    const flow_stopping stopping{.time = 7, .residual = 1e-2};
+    FlowSolver apart{map, basin::dopri5{.relative = 1e-5}, stopping};
+    FlowSolver together{shared, basin::dopri5{.relative = 1e-5}, stopping};
+    const auto found = apart.solve(be, Z);
+    const auto expected = together.solve(be, Z);
+    for (index_t j = 0; j < Z.cols(); ++j) flows::require_same_column(found, j, expected, j);
+  };
+  check(maps::network<double>(31), 2 * maps::starts(31, 333));
+  check(flows::van_der_pol(2), 2 * maps::starts(2, 999));
+}
+
 TEST_CASE("a stiff and a soft column in one batch each take their own steps", "[dynamics]") {
   Eigen::MatrixXd Z(2, 2);
   Z << 1, 1, 0.5, 300;

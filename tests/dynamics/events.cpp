@@ -43,6 +43,7 @@ TEST_CASE("arrival: the residual comes down to the tolerance", "[dynamics]") {
   check(accurate, 1e-8);
   check(basin::rkf78{.relative = 1e-12, .absolute = 1e-13}, 1e-9);
   check(basin::runge_kutta4{.step = 0.01}, 1e-7);
+  check(basin::odeint_euler{.step = 1e-3}, 1e-2);
   // Already there.
   FlowSolver solver{flows::decay(), accurate, stopping};
   const auto found = solver.solve(one, Eigen::Vector2d(0, 1));
@@ -60,26 +61,32 @@ TEST_CASE("capture: the trusted radius of a known attractor", "[dynamics]") {
   flow_stopping stopping{.time = 100, .residual = 1e-12, .location = tight};
   stopping.attractors = (Eigen::MatrixXd(2, 2) << -1, 1, 0, 0).finished();
   stopping.radii = Eigen::Vector2d(0.1, 0.01);
-  FlowSolver solver{map, accurate, stopping};
   Eigen::MatrixXd Z(2, 4);
   Z << 4, -4, 1.001, 0.2, 0, 3, 0, 5;
-  const auto found = solver.solve(one, Z);
   const index_t which[4] = {1, 0, 1, 1};
-  for (index_t j = 0; j < 4; ++j) {
-    const auto i = static_cast<std::size_t>(j);
-    CHECK(found.status[i] == flow_status::captured);
-    CHECK(found.attractor[i] == which[j]);
-    const Eigen::Vector2d a = stopping.attractors.col(which[j]);
-    const double radius = stopping.radii[which[j]];
-    const double distance = (found.states.col(j) - a).norm();
-    if (j == 2) {
-      CHECK(found.time[i] == 0);  // begins inside
-      continue;
+  const auto check = [&](const auto& method, double tolerance) {
+    FlowSolver solver{map, method, stopping};
+    const auto found = solver.solve(one, Z);
+    for (index_t j = 0; j < 4; ++j) {
+      const auto i = static_cast<std::size_t>(j);
+      CHECK(found.status[i] == flow_status::captured);
+      CHECK(found.attractor[i] == which[j]);
+      const Eigen::Vector2d a = stopping.attractors.col(which[j]);
+      const double radius = stopping.radii[which[j]];
+      const double distance = (found.states.col(j) - a).norm();
+      if (j == 2) {
+        CHECK(found.time[i] == 0);  // begins inside
+        continue;
+      }
+      CHECK(distance <= radius);
+      CHECK(distance >= radius * (1 - 2 * tight));
+      CHECK(found.time[i] == Approx(std::log((Z.col(j) - a).norm() / radius)).epsilon(tolerance));
     }
-    CHECK(distance <= radius);
-    CHECK(distance >= radius * (1 - 2 * tight));
-    CHECK(found.time[i] == Approx(std::log((Z.col(j) - a).norm() / radius)).epsilon(1e-8));
-  }
+  };
+  check(accurate, 1e-8);
+  check(basin::rkf78{.relative = 1e-12, .absolute = 1e-13}, 1e-8);
+  check(basin::runge_kutta4{.step = 0.01}, 1e-8);
+  check(basin::odeint_euler{.step = 1e-3}, 1e-2);
 }
 
 TEST_CASE("leaving a box through any face", "[dynamics]") {
@@ -87,15 +94,23 @@ TEST_CASE("leaving a box through any face", "[dynamics]") {
   flow_stopping stopping{.time = 100, .residual = 0, .location = tight};
   stopping.lower = Eigen::Vector2d(-0.5, -10);
   stopping.upper = Eigen::Vector2d(10, 0.25);
-  FlowSolver solver{flows::oscillator(), accurate, stopping};
   Eigen::MatrixXd Z(2, 2);
   Z << 1, 0, 0, -1;  // (cos t, -sin t) and (-sin t, -cos t)
-  const auto found = solver.solve(one, Z);
-  CHECK(found.count(flow_status::left_box) == 2);
-  CHECK(found.time[0] == Approx(std::acos(-0.5)).epsilon(1e-8));
-  CHECK(found.states(0, 0) == Approx(-0.5).epsilon(1e-8));
-  CHECK(found.states(0, 0) < -0.5);
-  CHECK(found.time[1] == Approx(std::asin(0.5)).epsilon(1e-8));
+  const auto check = [&](const auto& method, double tolerance) {
+    FlowSolver solver{flows::oscillator(), method, stopping};
+    const auto found = solver.solve(one, Z);
+    CHECK(found.count(flow_status::left_box) == 2);
+    CHECK(found.time[0] == Approx(std::acos(-0.5)).epsilon(tolerance));
+    CHECK(found.states(0, 0) == Approx(-0.5).epsilon(1e-8));
+    CHECK(found.states(0, 0) < -0.5);
+    CHECK(found.time[1] == Approx(std::asin(0.5)).epsilon(tolerance));
+  };
+  check(accurate, 1e-8);
+  check(basin::rkf78{.relative = 1e-12, .absolute = 1e-13}, 1e-8);
+  check(basin::runge_kutta4{.step = 0.01}, 1e-8);
+  check(basin::odeint_euler{.step = 1e-3}, 1e-2);
+  check(basin::exponential_rosenbrock{.relative = 1e-10, .absolute = 1e-11}, 1e-8);
+  check(basin::exponential_euler{.step = 0.1, .relative = 1e-11, .absolute = 1e-12}, 1e-8);
   // One bound for all entries; a start outside has left.
   stopping.lower = Eigen::VectorXd();
   stopping.upper = Eigen::VectorXd::Constant(1, 0.5);

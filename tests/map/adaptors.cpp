@@ -1,6 +1,8 @@
 // compose, affine, activation, relaxed, power, with_counter, finite_difference: values,
 // and derivatives against each other.
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 
 #include <basin/map/activation.hpp>
@@ -186,4 +188,28 @@ TEST_CASE("products of derivatives say which sizes do not agree", "[map]") {
   CHECK_THROWS_AS(jvp(be, f, MatrixXd::Zero(6, 33), MatrixXd::Zero(6, 33), out), basin::size_error);
   MatrixXd back(7, 32);
   CHECK_THROWS_AS(vjp(be, f, Z, out, back), basin::size_error);
+}
+
+TEST_CASE("tanh is within two units of the last place", "[map]") {
+  std::vector<double> points{0.0,     -0.0, 1e-300, 1e-12, 0.5,  -0.5,
+                             0.50001, 19.0, 25.0,   710.0, 1e300};
+  for (int i = -6000; i <= 6000; ++i) points.push_back(i * 0.0031415);
+  const auto n = static_cast<basin::index_t>(points.size());
+  const MatrixXd Z = Eigen::Map<const Eigen::RowVectorXd>(points.data(), n);
+  auto tanh = basin::activation(basin::tanh_function{});
+  const MatrixXd W = value(tanh, Z);
+  double worst = 0;
+  for (basin::index_t j = 0; j < n; ++j) {
+    const auto exact = static_cast<double>(std::tanh(static_cast<long double>(Z(0, j))));
+    const double unit = std::nextafter(std::abs(exact), 2.0) - std::abs(exact);
+    worst = std::max(worst, std::abs(W(0, j) - exact) / unit);
+  }
+  CHECK(worst <= 2);
+  const double infinity = std::numeric_limits<double>::infinity();
+  const MatrixXd ends =
+      (MatrixXd(1, 8) << infinity, -infinity, std::nan(""), 1, 1, 1, 1, 1).finished();
+  const MatrixXd of_ends = value(tanh, ends);
+  CHECK(of_ends(0, 0) == 1);
+  CHECK(of_ends(0, 1) == -1);
+  CHECK(std::isnan(of_ends(0, 2)));
 }

@@ -2,7 +2,11 @@
 /// The method of Adams, Bashforth and Moulton, by Boost.Odeint.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
+#include <cstdint>
+#include <utility>
 
 #include <boost/numeric/odeint/stepper/adams_bashforth.hpp>
 #include <boost/numeric/odeint/stepper/adams_moulton.hpp>
@@ -40,7 +44,8 @@ struct adams {
    public:
     static constexpr bool evaluates_next = false;
     state(const adams&, const B& be, index_t k, index_t columns) : predicted_(be, k, columns) {
-      // The corrector is not needed before the fourth step, and nothing is allocated then.
+      // Within a step nothing is allocated.
+      predictor_.adjust_size(predicted_);
       corrector_.adjust_size(predicted_);
     }
 
@@ -50,11 +55,13 @@ struct adams {
       // Both begin by asking for the field at z, which is known.
       const auto field = [&](const FlowBatch<B>& z, FlowBatch<B>& v, double t) {
         if (&z == &at.states) {
-          detail::scaled_field(at.states, at.values, at.steps, v);
+          detail::scaled_field(at, at.states, at.values, v);
         } else {
           evaluated(z, v, t);
         }
       };
+      before_ = taken_;
+      taken_ = std::min(taken_ + 1, length - 1);
       if (predictor_.is_initialized()) {
         predictor_.do_step(field, at.states, 0.0, predicted_, 1.0);
         corrector_.do_step(field, at.states, predicted_, 1.0, at.next, 1.0,
@@ -66,12 +73,29 @@ struct adams {
 
     void swap_columns(const B& be, const index_t* a, const index_t* b, index_t count) {
       for (std::size_t i = 0; i < length; ++i) {
-        FlowBatch<B>& kept = predictor_.step_storage()[i].m_v;
-        if (kept.capacity() == 0) continue;
+        batch& kept = field(i);
         detail::for_each_entry(
             be, kept.rows(), count,
             detail::swap_entries<typename B::scalar>{kept.data(), a, b, kept.rows()});
       }
+    }
+
+    template <class Archive>
+    void archive(const B&, Archive& archive) {
+      auto taken = static_cast<std::int64_t>(taken_);
+      archive.array(&taken, 1);
+      set_taken(std::min(static_cast<std::size_t>(taken), length - 1));
+      for (std::size_t i = 0; i < length; ++i) field(i).archive(archive);
+    }
+
+    /// The predictor has moved on to the field at z, which it will be given again.
+    void step_failed() {
+      if (before_ > 0) {
+        const batch last = field(0);
+        for (std::size_t i = 0; i + 1 < length; ++i) field(i) = field(i + 1);
+        field(length - 1) = last;
+      }
+      set_taken(before_);
     }
 
    private:
@@ -80,6 +104,27 @@ struct adams {
     using resizer = boost::numeric::odeint::always_resizer;
     using starter = detail::odeint_stepper<boost::numeric::odeint::runge_kutta4, B>;
 
+    /// The field i steps ago. Batches that are copied share their memory.
+    [[nodiscard]] batch& field(std::size_t i) { return predictor_.step_storage()[i].m_v; }
+
+    /// Odeint's predictor counts its steps for itself, and can be told their number only by
+    /// stepping; what it remembers stays as it is.
+    void set_taken(std::size_t count) {
+      taken_ = count;
+      std::array<batch, length> kept;
+      for (std::size_t i = 0; i < length; ++i) kept[i] = field(i);
+      batch nowhere(predicted_.backend(), predicted_.rows(), 1);
+      for (std::size_t i = 0; i < length; ++i) field(i) = nowhere;
+      predictor_.reset();
+      const auto nothing = [](const batch&, batch&, double) {};
+      for (std::size_t i = 0; i < count; ++i) {
+        predictor_.do_step(nothing, std::as_const(nowhere), 0.0, nowhere, 1.0);
+      }
+      for (std::size_t i = 0; i < length; ++i) field(i) = kept[i];
+    }
+
+    std::size_t taken_ = 0;   ///< steps, up to those after which the predictor runs by itself
+    std::size_t before_ = 0;  ///< the same before the last step
     batch predicted_;
     // Odeint's class of the pair hides the fields that must move with their columns.
     boost::numeric::odeint::adams_bashforth<length, batch, double, batch, double, algebra,

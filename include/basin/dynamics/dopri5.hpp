@@ -30,15 +30,7 @@ struct dopri5 {
 
   /// @throws argument_error that names the setting
   void check() const { control().check("dopri5"); }
-  [[nodiscard]] step_control control() const {
-    return {.step = step,
-            .relative = relative,
-            .absolute = absolute,
-            .first_step = first_step,
-            .max_step = max_step,
-            .error_order = 5,
-            .integral_part = 0.04};
-  }
+  [[nodiscard]] step_control control() const { return detail::control_of(*this, 5, 0.04); }
 
   template <class B>
   class state {
@@ -49,7 +41,7 @@ struct dopri5 {
 
     template <class Map>
     void step(const B& be, Map& map, const flow_attempt<B>& at) {
-      detail::scaled_field(at.states, at.values, at.steps, first_);
+      detail::scaled_field(at, at.states, at.values, first_);
       last_.use(at.columns);
       before_ = &at.states;
       after_ = &at.next;

@@ -87,6 +87,7 @@ struct exponential_rosenbrock {
   static constexpr flow_interpolation interpolation = flow_interpolation::landing;
   static constexpr bool keeps_step = false;
   static constexpr index_t evaluations = 2;
+  static constexpr bool counts_products = true;
 
   /// @throws argument_error that names the setting
   void check() const {
@@ -95,15 +96,11 @@ struct exponential_rosenbrock {
     require(krylov >= 1, "exponential_rosenbrock",
             "krylov is " + std::to_string(krylov) + ", must be at least 1");
   }
-  [[nodiscard]] step_control control() const {
-    return {.step = step,
-            .relative = relative,
-            .absolute = absolute,
-            .first_step = first_step,
-            .max_step = max_step,
-            .error_order = 3,
-            .integral_part = 0};
+  template <class Visit>
+  void each_setting(const Visit& visit) const {
+    visit(krylov);
   }
+  [[nodiscard]] step_control control() const { return detail::control_of(*this, 3); }
 
   template <class B>
   class state {
@@ -169,6 +166,7 @@ struct exponential_euler {
   static constexpr flow_interpolation interpolation = flow_interpolation::landing;
   static constexpr bool keeps_step = false;
   static constexpr index_t evaluations = 1;
+  static constexpr bool counts_products = true;
 
   /// @throws argument_error that names the setting
   void check() const {
@@ -178,6 +176,10 @@ struct exponential_euler {
     require(absolute > 0, "exponential_euler", "absolute must be more than 0");
     require(krylov >= 1, "exponential_euler",
             "krylov is " + std::to_string(krylov) + ", must be at least 1");
+  }
+  template <class Visit>
+  void each_setting(const Visit& visit) const {
+    visit(krylov);
   }
   [[nodiscard]] step_control control() const {
     return {.step = step, .relative = relative, .absolute = absolute};

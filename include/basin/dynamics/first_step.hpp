@@ -34,15 +34,12 @@ struct take_starts {
   }
 };
 
-struct is_not_running {
-  BASIN_HOST_DEVICE bool operator()(std::uint8_t outcome) const { return outcome != 0; }
-};
-
 /// Lets columns that had paused go on.
 template <class Scalar>
 struct go_on_columns {
   judge_columns<Scalar> judge;
-  BASIN_HOST_DEVICE void operator()(index_t j) const { judge.go_on(j); }
+  const index_t* which;
+  BASIN_HOST_DEVICE void operator()(index_t i) const { judge.go_on(which[i]); }
 };
 
 /// Lets columns begin: the first two stages of Hairer, Nørsett and Wanner (1993), II.4, for
@@ -51,7 +48,6 @@ template <class Scalar>
 struct begin_flow {
   judge_columns<Scalar> judge;
   bool chooses;  ///< the first step
-  Scalar* trial;
 
   BASIN_HOST_DEVICE void operator()(index_t j) const {
     const index_t k = judge.events.k;
@@ -86,9 +82,6 @@ struct begin_flow {
     const double d1 = norm(j, [&](index_t i) { return f[i] - z[i]; });
     const double h = d0 < 1e-5 || d1 < 1e-5 ? 1e-6 : 0.01 * d0 / d1;
     c.first = std::fmin(h, std::fmin(judge.control.max_step, judge.end));
-    for (index_t i = 0; i < k; ++i) {
-      trial[j * k + i] = z[i] + static_cast<Scalar>(c.first) * (f[i] - z[i]);
-    }
   }
 
   BASIN_HOST_DEVICE void start(index_t j) const {
@@ -110,10 +103,25 @@ struct begin_flow {
   }
 };
 
+/// Where the last stage evaluates f.
+template <class Scalar>
+struct trial_states {
+  judge_columns<Scalar> judge;
+  Scalar* trial;
+  BASIN_HOST_DEVICE void operator()(index_t j) const {
+    const index_t k = judge.events.k;
+    const auto h = static_cast<Scalar>(judge.records[j].first);
+    for (index_t i = j * k; i < (j + 1) * k; ++i) {
+      trial[i] = judge.Z[i] + h * (judge.F[i] - judge.Z[i]);
+    }
+  }
+};
+
 /// The last stage, after f at the trial states.
 template <class Scalar>
 struct choose_first_step {
   begin_flow<Scalar> begin;
+  const Scalar* trial;
   const Scalar* trial_values;
 
   BASIN_HOST_DEVICE void operator()(index_t j) const {
@@ -124,7 +132,7 @@ struct choose_first_step {
     ++c.evaluations;
     const Scalar* const z = judge.Z + j * k;
     const Scalar* const f = judge.F + j * k;
-    const Scalar* const y = begin.trial + j * k;
+    const Scalar* const y = trial + j * k;
     const Scalar* const g = trial_values + j * k;
     const double d1 = begin.norm(j, [&](index_t i) { return f[i] - z[i]; });
     const double d2 =

@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <basin/backend/archive.hpp>
 #include <basin/backend/array_view.hpp>
 #include <basin/backend/concept.hpp>
 #include <basin/backend/cpu/context.hpp>
@@ -16,9 +17,6 @@
 namespace basin {
 
 namespace detail {
-
-/// Entries that a sum of batches treats together; batches are padded to a multiple.
-inline constexpr index_t flow_lanes = 16;
 
 template <class B>
 inline constexpr bool is_cpu = std::is_same_v<B, cpu<typename B::scalar>>;
@@ -114,9 +112,8 @@ struct fill_zero {
 
 }  // namespace detail
 
-/// k × capacity numbers of a backend, of which the first `columns` columns are in use. The
-/// memory is padded, so that loops over whole registers may read beyond the end. Copies share
-/// it.
+/// k × capacity numbers of a backend, of which the first `columns` columns are in use. Copies
+/// share the memory.
 template <class B>
 class FlowBatch {
  public:
@@ -125,8 +122,7 @@ class FlowBatch {
   FlowBatch() = default;
   FlowBatch(const B& be, index_t k, index_t capacity)
       : backend_(&be),
-        values_(std::make_shared<typename B::matrix>(
-            be.make_matrix(k, capacity + (detail::flow_lanes + k - 1) / k))),
+        values_(std::make_shared<typename B::matrix>(be.make_matrix(k, capacity))),
         rows_(k),
         capacity_(capacity),
         columns_(capacity) {
@@ -151,6 +147,12 @@ class FlowBatch {
     return basin::columns(*backend_, std::as_const(*values_), first_, columns_);
   }
 
+  /// All columns, whether in use or not, in or out.
+  template <class Archive>
+  void archive(Archive& archive) {
+    if (capacity_ > 0) detail::archive_matrix(*backend_, archive, *values_, capacity_);
+  }
+
   /// `count` columns from `first` on, as a batch that shares the memory.
   [[nodiscard]] FlowBatch part(index_t first, index_t count) const {
     FlowBatch result = *this;
@@ -173,70 +175,4 @@ class FlowBatch {
   index_t columns_ = 0;
 };
 
-namespace detail {
-
-/// out = Σ weight × term over the entries of one block. Sixteen entries at a time with one
-/// path for all of them, so that a column's bits do not depend on its place.
-template <class Scalar>
-struct sum_block {
-  static constexpr int most = 14;
-  Scalar* out;
-  const Scalar* term[most];
-  Scalar weight[most];
-  int terms;
-  index_t entries;  ///< to be written; those of the terms are read up to whole registers
-  index_t block;
-
-  BASIN_HOST_DEVICE void operator()(index_t b) const {
-    if (block == 1) {
-      Scalar sum = weight[0] * term[0][b];
-      for (int t = 1; t < terms; ++t) sum += weight[t] * term[t][b];
-      out[b] = sum;
-      return;
-    }
-    const index_t end = (b + 1) * block < entries ? (b + 1) * block : entries;
-    for (index_t i = b * block; i < end; i += flow_lanes) {
-      Scalar sum[flow_lanes];
-      for (index_t lane = 0; lane < flow_lanes; ++lane) sum[lane] = weight[0] * term[0][i + lane];
-      for (int t = 1; t < terms; ++t) {
-        const Scalar w = weight[t];
-        const Scalar* const x = term[t] + i;
-        for (index_t lane = 0; lane < flow_lanes; ++lane) sum[lane] += w * x[lane];
-      }
-      if (i + flow_lanes <= entries) {
-        for (index_t lane = 0; lane < flow_lanes; ++lane) out[i + lane] = sum[lane];
-      } else {  // behind the last column in use stands what is not ours
-        for (index_t lane = 0; i + lane < entries; ++lane) out[i + lane] = sum[lane];
-      }
-    }
-  }
-};
-
-/// out = Σ weight × batch over N batches; terms of weight 0 are not read.
-template <class B, int N, class... Batches>
-void sum_batches(FlowBatch<B>& out, const double (&weights)[N], const FlowBatch<B>& first,
-                 const Batches&... others) {
-  using scalar = typename B::scalar;
-  static_assert(sizeof...(Batches) + 1 == N && N <= sum_block<scalar>::most);
-  const B& be = first.backend();
-  const scalar* const terms[N] = {first.data(), others.data()...};
-  sum_block<scalar> sum{};
-  for (int t = 0; t < N; ++t) {
-    if (weights[t] == 0 && t > 0) continue;
-    sum.term[sum.terms] = terms[t];
-    sum.weight[sum.terms++] = static_cast<scalar>(weights[t]);
-  }
-  out.use(first.columns());
-  sum.out = out.data();
-  sum.entries = first.rows() * first.columns();
-  if constexpr (is_cpu<B>) {
-    sum.block = 2048;
-    for_each_index(be, (sum.entries + sum.block - 1) / sum.block, sum, flow_task / sum.block);
-  } else {
-    sum.block = 1;
-    for_each_index(be, sum.entries, sum);
-  }
-}
-
-}  // namespace detail
 }  // namespace basin

@@ -8,6 +8,10 @@
 ///     static constexpr index_t evaluations                 of f per column and step
 ///     step_control control() const
 ///     void check() const                                   optional
+///     static constexpr bool counts_products                optional: it has products with the
+///                                                          Jacobian
+///     void each_setting(visit) const                       optional: calls visit(x) for every
+///                                                          setting that control() leaves out
 ///     template <class Backend> class state                 what a run remembers
 ///
 /// and its nested state has
@@ -21,6 +25,10 @@
 ///                                            the interpolation is `quartic`
 ///     void swap_columns(be, const index_t* a, const index_t* b, index_t count)   where
 ///         something is remembered from step to step: its columns a[i] and b[i] change places
+///     void archive(be, archive)                            with swap_columns: all that is
+///         remembered, in or out, see backend/archive.hpp
+///     void step_failed()                                   with swap_columns: the map threw within
+///         `step`, which will be taken again
 ///
 /// A state without swap_columns is made for fewer columns than the run has, and steps them part
 /// by part, since a part stays in cache.
@@ -78,6 +86,21 @@ struct step_control {
   [[nodiscard]] BASIN_HOST_DEVICE bool is_fixed() const noexcept { return step > 0; }
 };
 
+namespace detail {
+/// The control of a method with the settings step, relative, absolute, first_step and max_step.
+template <class Settings>
+[[nodiscard]] step_control control_of(const Settings& settings, int error_order,
+                                      double integral_part = 0) {
+  return {.step = settings.step,
+          .relative = settings.relative,
+          .absolute = settings.absolute,
+          .first_step = settings.first_step,
+          .max_step = settings.max_step,
+          .error_order = error_order,
+          .integral_part = integral_part};
+}
+}  // namespace detail
+
 /// One step of the active columns, as a method sees it. All batches have k rows and use
 /// `columns` columns.
 template <class B>
@@ -89,7 +112,9 @@ struct flow_attempt {
   FlowBatch<B>& next_values;        ///< f there, or what the method last evaluated
   FlowBatch<B>& errors;             ///< estimated errors of `next`, where controlled
   const typename B::scalar* steps;  ///< h of every column
-  index_t* products;                ///< a method adds its products with the Jacobian
+  /// h of every entry, for states of few entries on the CPU; else null.
+  const typename B::scalar* entry_steps;
+  index_t* products;  ///< of this step with the Jacobian, where a method counts them
 };
 
 namespace detail {

@@ -3,6 +3,8 @@
 /// Odeint's steppers then run on every backend, since they only add states and call the field.
 #pragma once
 
+#include <algorithm>
+
 #include <boost/numeric/odeint/algebra/vector_space_algebra.hpp>
 #include <boost/numeric/odeint/util/copy.hpp>
 #include <boost/numeric/odeint/util/is_resizeable.hpp>
@@ -12,6 +14,7 @@
 
 #include <basin/dynamics/flow_batch.hpp>
 #include <basin/dynamics/flow_method.hpp>
+#include <basin/dynamics/flow_sums.hpp>
 #include <basin/map/concept.hpp>
 
 namespace basin::detail {
@@ -78,14 +81,37 @@ struct scale_field {
   BASIN_HOST_DEVICE void operator()(index_t i, index_t j) const { v[i] = h[j] * (f[i] - z[i]); }
 };
 
-/// v = h_j (f - z), the field in scaled time.
+/// v = h_j (f - z), the field in scaled time, at one of the states of an attempt.
 template <class B>
-void scaled_field(const FlowBatch<B>& z, const FlowBatch<B>& f, const typename B::scalar* h,
+void scaled_field(const flow_attempt<B>& at, const FlowBatch<B>& z, const FlowBatch<B>& f,
                   FlowBatch<B>& v) {
   using scalar = typename B::scalar;
+  const B& be = z.backend();
   v.use(z.columns());
-  for_each_entry(z.backend(), z.rows(), z.columns(),
-                 scale_field<scalar>{z.data(), f.data(), h, v.data()});
+  if constexpr (is_cpu<B>) {
+    if (at.entry_steps != nullptr) {
+      const scalar* const h = at.entry_steps;
+      const scalar* const from = z.data();
+      const scalar* const to = f.data();
+      scalar* const out = v.data();
+      const index_t entries = z.rows() * z.columns();
+      constexpr index_t block = 2048;
+      for_each_index(
+          be, (entries + block - 1) / block,
+          [&](index_t b) {
+            const index_t first = b * block;
+            for_each_register(std::min(block, entries - first), out + first,
+                              [&](const auto& load, index_t i) {
+                                const index_t e = first + i;
+                                return load(h + e) * (load(to + e) - load(from + e));
+                              });
+          },
+          flow_task / block);
+      return;
+    }
+  }
+  for_each_entry(be, z.rows(), z.columns(),
+                 scale_field<scalar>{z.data(), f.data(), at.steps, v.data()});
 }
 
 /// The field as odeint calls it. What f was last evaluated to stays in `next_values`.
@@ -93,9 +119,36 @@ template <class B, class Map>
 [[nodiscard]] auto odeint_field(const B& be, Map& map, const flow_attempt<B>& at) {
   return [&be, &map, &at](const FlowBatch<B>& z, FlowBatch<B>& v, double) {
     evaluate(be, map, z.view(), at.next_values.view());
-    scaled_field(z, at.next_values, at.steps, v);
+    scaled_field(at, z, at.next_values, v);
   };
 }
+
+/// A stepper of odeint that is given z and the field there, and gives the next z, with its error
+/// unless the step is fixed.
+template <template <class, class, class, class, class, class, class> class Stepper, class B>
+class ControlledState {
+ public:
+  static constexpr bool evaluates_next = false;
+  template <class Settings>
+  ControlledState(const Settings& settings, const B& be, index_t k, index_t columns)
+      : is_fixed_(settings.control().is_fixed()), first_(be, k, columns) {}
+
+  template <class Map>
+  void step(const B& be, Map& map, const flow_attempt<B>& at) {
+    scaled_field(at, at.states, at.values, first_);
+    const auto field = odeint_field(be, map, at);
+    if (is_fixed_) {
+      stepper_.do_step(field, at.states, first_, 0.0, at.next, 1.0);
+    } else {
+      stepper_.do_step(field, at.states, first_, 0.0, at.next, 1.0, at.errors);
+    }
+  }
+
+ private:
+  bool is_fixed_;
+  FlowBatch<B> first_;
+  odeint_stepper<Stepper, B> stepper_;
+};
 
 }  // namespace basin::detail
 

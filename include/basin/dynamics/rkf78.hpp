@@ -29,39 +29,10 @@ struct rkf78 {
 
   /// @throws argument_error that names the setting
   void check() const { control().check("rkf78"); }
-  [[nodiscard]] step_control control() const {
-    return {.step = step,
-            .relative = relative,
-            .absolute = absolute,
-            .first_step = first_step,
-            .max_step = max_step,
-            .error_order = 8,
-            .integral_part = 0};
-  }
+  [[nodiscard]] step_control control() const { return detail::control_of(*this, 8); }
 
   template <class B>
-  class state {
-   public:
-    static constexpr bool evaluates_next = false;
-    state(const rkf78& settings, const B& be, index_t k, index_t columns)
-        : is_fixed_(settings.control().is_fixed()), first_(be, k, columns) {}
-
-    template <class Map>
-    void step(const B& be, Map& map, const flow_attempt<B>& at) {
-      detail::scaled_field(at.states, at.values, at.steps, first_);
-      const auto field = detail::odeint_field(be, map, at);
-      if (is_fixed_) {
-        stepper_.do_step(field, at.states, first_, 0.0, at.next, 1.0);
-      } else {
-        stepper_.do_step(field, at.states, first_, 0.0, at.next, 1.0, at.errors);
-      }
-    }
-
-   private:
-    bool is_fixed_;
-    FlowBatch<B> first_;
-    detail::odeint_stepper<boost::numeric::odeint::runge_kutta_fehlberg78, B> stepper_;
-  };
+  using state = detail::ControlledState<boost::numeric::odeint::runge_kutta_fehlberg78, B>;
 };
 
 }  // namespace basin

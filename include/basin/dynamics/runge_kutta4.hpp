@@ -22,7 +22,7 @@ class OdeintState {
 
   template <class Map>
   void step(const B& be, Map& map, const flow_attempt<B>& at) {
-    scaled_field(at.states, at.values, at.steps, first_);
+    scaled_field(at, at.states, at.values, first_);
     stepper_.do_step(odeint_field(be, map, at), at.states, first_, 0.0, at.next, 1.0);
   }
 

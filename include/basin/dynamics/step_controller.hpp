@@ -13,8 +13,12 @@
 #include <basin/dynamics/flow_method.hpp>
 #include <basin/dynamics/flow_status.hpp>
 #include <basin/dynamics/interpolant.hpp>
+#include <basin/dynamics/rough_power.hpp>
 
 namespace basin::detail {
+
+/// The least error that has a say in the step after the next, 1e-4, as a power of 2.
+inline constexpr float least_log_error = -13.2877124f;
 
 /// What is remembered of a column between steps.
 struct flow_record {
@@ -22,19 +26,24 @@ struct flow_record {
   double begin = 0;     ///< time at the beginning of the last step taken
   double proposal = 0;  ///< the step that the controller would take
   double landing = 0;   ///< the time at which the attempted step ends, where that is a given one
-  double bracket = std::numeric_limits<double>::infinity();  ///< an event lies before this time
-  double first = 0;                                          ///< the first step
-  double error = 1e-4;  ///< of the last step taken, relative to the tolerance
-  double arc = 0;       ///< length of the path so far
+  double bracket = std::numeric_limits<double>::infinity();    ///< an event lies before this time
+  double first = 0;                                            ///< the first step
+  double arc = 0;                                              ///< length of the path so far
   double residual = std::numeric_limits<double>::quiet_NaN();  ///< ‖f(z) - z‖
   index_t accepted = 0;
   index_t rejected = 0;
   index_t evaluations = 0;
+  index_t products = 0;
   std::int32_t attractor = -1;
-  std::int32_t tries = 0;  ///< to locate the event
+  std::int32_t tries = 0;             ///< to locate the event
+  float log_error = least_log_error;  ///< log2 of the last step's, relative to the tolerance
   bool was_rejected = false;
   bool moved = false;  ///< the last attempt was taken
 };
+
+// Without the calls that std::fmin and std::fmax make for the sake of NaN.
+[[nodiscard]] BASIN_HOST_DEVICE inline double smaller(double a, double b) { return a < b ? a : b; }
+[[nodiscard]] BASIN_HOST_DEVICE inline double larger(double a, double b) { return a < b ? b : a; }
 
 /// Outcome of a column that has gone beyond the time at which the run pauses.
 inline constexpr std::uint8_t flow_parked = 255;
@@ -62,8 +71,9 @@ struct judge_columns {
   Scalar* F;
   const Scalar* next;
   const Scalar* next_values;
-  const Scalar* errors;  ///< null: not controlled
-  Scalar* old_Z;         ///< where dense
+  const Scalar* errors;     ///< null: not controlled
+  const index_t* products;  ///< of this attempt; null: the method has none
+  Scalar* old_Z;            ///< where dense
   Scalar* old_F;
 
   /// The same for the columns from `first` on, whose attempts begin at `next`.
@@ -99,12 +109,14 @@ struct judge_columns {
                                    nullptr};
     c.moved = false;
     c.evaluations += evaluations;
+    if (products != nullptr) c.products += products[j];
     const Scalar square = lane_sum<Scalar>(
         k, [&](index_t i) { return (step.f1[i] - step.z1[i]) * (step.f1[i] - step.z1[i]); });
-    const double error = errors != nullptr ? error_norm(step, errors + j * k) : 0;
-    const bool finite = is_finite(square) && is_finite(error);
-    if (!finite || error > 1) {
-      reject(j, finite, error);
+    const double error_square = errors != nullptr ? mean_square_error(step, errors + j * k) : 0;
+    const bool finite = is_finite(square) && is_finite(error_square);
+    const float log_error = rough_log2(static_cast<float>(smaller(error_square, 1e38))) / 2;
+    if (!finite || error_square > 1) {
+      reject(j, finite, log_error);
       return;
     }
     const double residual = std::sqrt(static_cast<double>(square));
@@ -114,7 +126,7 @@ struct judge_columns {
       approach(j, event, step, residual);
       return;
     }
-    accept(j, step, error);
+    accept(j, step, log_error);
     c.residual = residual;
     residuals[j] = square;
     if (event.reason != flow_status::running) {
@@ -153,9 +165,9 @@ struct judge_columns {
     return h <= 16 * std::numeric_limits<double>::epsilon() * scale;
   }
 
-  /// ‖e / (absolute + relative max(|z|, |z'|))‖ as a root mean square.
-  [[nodiscard]] BASIN_HOST_DEVICE double error_norm(const interpolant<Scalar>& step,
-                                                    const Scalar* e) const {
+  /// Of e / (absolute + relative max(|z|, |z'|)).
+  [[nodiscard]] BASIN_HOST_DEVICE double mean_square_error(const interpolant<Scalar>& step,
+                                                           const Scalar* e) const {
     const auto relative = static_cast<Scalar>(control.relative);
     const auto absolute = static_cast<Scalar>(control.absolute);
     const Scalar sum = lane_sum<Scalar>(events.k, [&](index_t i) {
@@ -164,16 +176,18 @@ struct judge_columns {
       const Scalar share = e[i] / (absolute + relative * (a > b ? a : b));
       return share * share;
     });
-    return std::sqrt(static_cast<double>(sum) / static_cast<double>(events.k));
+    return static_cast<double>(sum) / static_cast<double>(events.k);
   }
 
-  BASIN_HOST_DEVICE void reject(index_t j, bool finite, double error) const {
+  BASIN_HOST_DEVICE void reject(index_t j, bool finite, float log_error) const {
     flow_record& c = records[j];
     ++c.rejected;
     const auto h = static_cast<double>(steps[j]);
     const bool can_shrink = errors != nullptr;
     const double factor =
-        finite ? std::fmax(0.2, 0.9 * std::pow(error, -1.0 / control.error_order)) : 0.1;
+        finite ? larger(0.2, 0.9 * static_cast<double>(rough_exp2(
+                                       -log_error / static_cast<float>(control.error_order))))
+               : 0.1;
     c.was_rejected = true;
     c.proposal = h * factor;
     if (!can_shrink || is_smallest(c, c.proposal)) {
@@ -199,7 +213,7 @@ struct judge_columns {
     attempt(j, h * share);
   }
 
-  BASIN_HOST_DEVICE void accept(index_t j, const interpolant<Scalar>& step, double error) const {
+  BASIN_HOST_DEVICE void accept(index_t j, const interpolant<Scalar>& step, float log_error) const {
     flow_record& c = records[j];
     ++c.accepted;
     c.moved = true;
@@ -218,17 +232,16 @@ struct judge_columns {
     for (index_t i = 0; i < k; ++i) f[i] = step.f1[i];
     if (errors == nullptr) return;
     // Hairer, Nørsett and Wanner (1993), IV.2: the error before has a say as well.
-    const double beta = control.integral_part;
-    const double alpha = 1.0 / control.error_order - 0.75 * beta;
+    const auto beta = static_cast<float>(control.integral_part);
+    const float alpha = 1.0f / static_cast<float>(control.error_order) - 0.75f * beta;
     const double most = c.was_rejected ? 1.0 : 10.0;
-    double factor =
-        error > 0 ? 0.9 * std::exp(beta * std::log(c.error) - alpha * std::log(error)) : most;
-    factor = std::fmin(most, std::fmax(0.2, factor));
+    const double power = static_cast<double>(rough_exp2(beta * c.log_error - alpha * log_error));
+    const double factor = smaller(most, larger(0.2, 0.9 * power));
     // A step that was cut short says little about the one that was proposed.
     const bool was_cut = h < 0.999 * c.proposal;
-    const double following = std::fmin(h * factor, control.max_step);
-    c.proposal = was_cut ? std::fmax(c.proposal, following) : following;
-    c.error = std::fmax(error, 1e-4);
+    const double following = smaller(h * factor, control.max_step);
+    c.proposal = was_cut ? larger(c.proposal, following) : following;
+    c.log_error = log_error < least_log_error ? least_log_error : log_error;
     c.was_rejected = false;
   }
 
@@ -245,7 +258,7 @@ struct judge_columns {
         c.landing = target;
       }
       if (c.time + h >= c.bracket) {
-        h = std::fmin(wish, c.bracket - c.time);
+        h = smaller(wish, c.bracket - c.time);
         c.landing = 0;
       }
     }

@@ -82,8 +82,8 @@ FlowResult<B> record_trajectories(const B& be, FlowSolver<Map, Method>& solver,
   }
   flow_stopping stopping = solver.stopping();
   stopping.time = times.back();
-  FlowRun<B, Method> run(be, solver.method(), stopping, starts, true);
-  run.begin(solver.map());
+  FlowRun<B, Method, Map> run(be, solver.map(), solver.method(), stopping, starts, true);
+  run.begin();
 
   typename B::matrix states = be.make_matrix(k, n);
   typename B::matrix set = be.make_matrix(k, set_size);
@@ -95,7 +95,8 @@ FlowResult<B> record_trajectories(const B& be, FlowSolver<Map, Method>& solver,
   std::vector<double> arc(static_cast<std::size_t>(n));
   std::vector<scalar> host_distances(static_cast<std::size_t>(set_size > 0 ? n : 0));
   for (std::size_t i = 0; i < times.size(); ++i) {
-    run.advance(solver.map(), times[i], options.stop);
+    run.advance(times[i], options.stop, false, [] {});
+    run.cancel();  // where it was asked to stop
     run.states_at(times[i], states, arc);
     if (n > 0) download(be, columns(be, std::as_const(states), 0, n), host);
     if (set_size > 0) {

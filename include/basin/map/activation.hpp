@@ -28,6 +28,8 @@ struct times_derivative {
 template <class Function>
 class Activation {
  public:
+  static constexpr bool copies_run_apart = true;
+
   explicit Activation(Function function, index_t k = -1) : function_(function), dimension_(k) {}
 
   [[nodiscard]] index_t dimension() const noexcept { return dimension_; }

@@ -20,6 +20,7 @@ class Affine {
  public:
   using scalar = typename B::scalar;
   using matrix = typename B::matrix;
+  static constexpr bool copies_run_apart = true;
 
   /// @param weight m × k
   /// @param bias m × 1, or empty for none

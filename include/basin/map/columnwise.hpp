@@ -74,6 +74,7 @@ template <class G, int K = Eigen::Dynamic>
 class Columnwise {
  public:
   static constexpr int fixed_dimension = K;
+  static constexpr bool copies_run_apart = true;
 
   Columnwise(index_t k, G g) : dimension_(k), g_(std::move(g)) {
     require(k >= 1, "columnwise", "the dimension must be at least 1, not " + std::to_string(k));
@@ -103,6 +104,22 @@ class Columnwise {
   void operator()(const B& be, const typename B::const_view& Z, typename B::view& out) const {
     using scalar = typename B::scalar;
     require_size("columnwise", "number of rows of the states", Z.rows(), dimension_);
+    if constexpr (detail::is_small_state<K>) {
+      for_each_index(
+          be, Z.cols(),
+          [&](index_t j) {
+            alignas(detail::state_alignment) scalar z[K];
+            alignas(detail::state_alignment) scalar w[K];
+            for (int i = 0; i < K; ++i) z[i] = Z.data()[j * Z.outerStride() + i];
+            Eigen::Map<Eigen::Matrix<scalar, K, 1>> next(w);
+            apply<scalar>(Eigen::Map<const Eigen::Matrix<scalar, K, 1>>(z), next);
+            for (int i = 0; i < K; ++i) out.data()[j * out.outerStride() + i] = w[i];
+            // Column by column: several at once would end with a remainder on other instructions.
+            asm volatile("" ::: "memory");
+          },
+          1024);
+      return;
+    }
     for_each_index(
         be, Z.cols(),
         [&](index_t j) {

@@ -20,6 +20,8 @@ template <class Outer, class Inner>
 class Composed {
  public:
   static constexpr bool batch_coupled = is_batch_coupled<Outer> || is_batch_coupled<Inner>;
+  static constexpr bool copies_run_apart =
+      basin::copies_run_apart<Outer> && basin::copies_run_apart<Inner>;
 
   /// @throws size_error if D gives other rows than E takes
   Composed(Outer outer, Inner inner) : outer_(std::move(outer)), inner_(std::move(inner)) {

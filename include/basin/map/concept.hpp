@@ -14,6 +14,8 @@
 ///   dimension()           k, tested against the states
 ///   output_dimension()    rows of the result, where it is not k (encoders, decoders)
 ///   batch_coupled         static constexpr bool: a column's answer depends on others
+///   copies_run_apart      static constexpr bool: copies of the map may be evaluated by several
+///                         threads at once
 ///   jvp(be, Z, V, JV)     JV = J(z_j) v_j per column
 ///   vjp(be, Z, U, JtU)    JtU = J(z_j)^T u_j per column
 #pragma once
@@ -83,6 +85,17 @@ template <class F>
 inline constexpr bool is_batch_coupled = [] {
   if constexpr (requires { std::bool_constant<std::remove_cvref_t<F>::batch_coupled>{}; }) {
     return std::remove_cvref_t<F>::batch_coupled;
+  } else {
+    return false;
+  }
+}();
+
+/// Whether copies of the map may be evaluated by several threads at once: a flow then lets each
+/// thread follow columns of its own. False unless the map says so.
+template <class F>
+inline constexpr bool copies_run_apart = [] {
+  if constexpr (requires { std::bool_constant<std::remove_cvref_t<F>::copies_run_apart>{}; }) {
+    return std::remove_cvref_t<F>::copies_run_apart;
   } else {
     return false;
   }

@@ -18,6 +18,7 @@ template <class F>
 class Relaxed {
  public:
   static constexpr bool batch_coupled = is_batch_coupled<F>;
+  static constexpr bool copies_run_apart = basin::copies_run_apart<F>;
 
   Relaxed(F f, double alpha) : f_(std::move(f)), alpha_(alpha) {
     require(alpha != 0 && alpha - alpha == 0, "relaxed",

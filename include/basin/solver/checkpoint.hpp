@@ -7,21 +7,16 @@
 /// the byte order of the machine; a file of another order fails at the magic.
 #pragma once
 
-#include <bit>
+#include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <memory>
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
-#include <Eigen/Core>
-
+#include <basin/backend/archive.hpp>
 #include <basin/backend/concept.hpp>
+#include <basin/core/checked_file.hpp>
 #include <basin/core/error.hpp>
 #include <basin/solver/run_state.hpp>
 
@@ -43,75 +38,6 @@ struct checkpoint_header {
 };
 
 namespace detail {
-
-/// FNV-1a over bytes (Fowler, Noll and Vo, 1991).
-class checksum {
- public:
-  void add(const void* data, std::size_t bytes) noexcept {
-    const auto* p = static_cast<const unsigned char*>(data);
-    for (std::size_t i = 0; i < bytes; ++i) value_ = (value_ ^ p[i]) * 0x100000001b3u;
-  }
-  [[nodiscard]] std::uint64_t value() const noexcept { return value_; }
-
- private:
-  std::uint64_t value_ = 0xcbf29ce484222325u;
-};
-
-/// Copies arrays out of a run or into one; `archive` is the same walk for both.
-class ByteWriter {
- public:
-  template <class T>
-    requires std::is_trivially_copyable_v<T>
-  void array(T* data, index_t count) {
-    const auto* p = reinterpret_cast<const char*>(data);
-    bytes_.insert(bytes_.end(), p, p + static_cast<std::size_t>(count) * sizeof(T));
-  }
-  std::vector<char> bytes_;
-};
-
-class ByteReader {
- public:
-  ByteReader(const char* begin, const char* end) : next_(begin), end_(end) {}
-  template <class T>
-    requires std::is_trivially_copyable_v<T>
-  void array(T* data, index_t count) {
-    const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(T);
-    if (static_cast<std::size_t>(end_ - next_) < bytes) {
-      throw file_error("checkpoint: an array ends behind the end of the data");
-    }
-    if (bytes > 0) std::memcpy(data, next_, bytes);
-    next_ += bytes;
-  }
-
- private:
-  const char* next_;
-  const char* end_;
-};
-
-/// Walks over a backend's matrix or array through host memory.
-template <class B, class Archive>
-void archive_matrix(const B& be, Archive& archive, typename B::matrix& X, index_t count) {
-  using host = Eigen::Matrix<typename B::scalar, Eigen::Dynamic, Eigen::Dynamic>;
-  host values(static_cast<index_t>(X.rows()), count);
-  if constexpr (std::is_same_v<Archive, ByteWriter>) {
-    download(be, columns(be, std::as_const(X), 0, count), values);
-    archive.array(values.data(), static_cast<index_t>(values.size()));
-  } else {
-    archive.array(values.data(), static_cast<index_t>(values.size()));
-    upload(be, values, columns(be, X, 0, count));
-  }
-}
-template <class T, class B, class Archive>
-void archive_array(const B& be, Archive& archive, array_view<T> x) {
-  std::vector<T> values(static_cast<std::size_t>(x.size));
-  if constexpr (std::is_same_v<Archive, ByteWriter>) {
-    download_array(be, array_view<const T>(x), array_view<T>(values));
-    archive.array(values.data(), x.size);
-  } else {
-    archive.array(values.data(), x.size);
-    upload_array(be, array_view<const T>(values), x);
-  }
-}
 
 /// Every array of a run, in the order of the file.
 template <class B, class Archive>
@@ -173,79 +99,25 @@ class Checkpoint {
   /// never meets a part of it.
   /// @throws file_error if the file cannot be written
   void save(const std::string& path) const {
-    const std::string beside = path + ".partial";
-    detail::checksum sum;
-    {
-      std::ofstream file(beside, std::ios::binary | std::ios::trunc);
-      const auto put = [&](const void* data, std::size_t bytes) {
-        sum.add(data, bytes);
-        file.write(static_cast<const char*>(data), static_cast<std::streamsize>(bytes));
-      };
-      put(&header_, sizeof header_);
-      put(run_->data(), run_->size());
-      put(accelerator_->data(), accelerator_->size());
-      const std::uint64_t value = sum.value();
-      file.write(reinterpret_cast<const char*>(&value), sizeof value);
-      file.flush();
-      if (!file) throw file_error(beside + ": cannot be written");
-    }
-    std::error_code failure;
-    std::filesystem::rename(beside, path, failure);
-    if (failure) throw file_error(path + ": " + failure.message());
+    detail::write_checked_file(path, header_, {run_.get(), accelerator_.get()});
   }
 
   /// Reads a file that `save` wrote. Nothing is allocated from its numbers before
   /// they are found to agree with its length.
   /// @throws file_error that names the file, the offset and the reason
   [[nodiscard]] static Checkpoint load(const std::string& path) {
-    const auto refuse = [&](std::uint64_t offset, const std::string& reason) -> void {
-      throw file_error(path + ": byte " + std::to_string(offset) + ": " + reason);
-    };
-    std::ifstream file(path, std::ios::binary | std::ios::ate);
-    if (!file) throw file_error(path + ": cannot be opened");
-    const auto length = static_cast<std::uint64_t>(file.tellg());
-    file.seekg(0);
-    const checkpoint_header expected;
-    checkpoint_header header;
-    if (length < sizeof header + sizeof(std::uint64_t)) {
-      refuse(length, "the file ends within the header of " + std::to_string(sizeof header) +
-                         " bytes and the checksum");
-    }
-    file.read(reinterpret_cast<char*>(&header), sizeof header);
-    if (header.magic != expected.magic) refuse(0, "not a checkpoint of this byte order");
-    if (header.version != expected.version) {
-      refuse(offsetof(checkpoint_header, version), "version " + std::to_string(header.version) +
-                                                       ", expected " +
-                                                       std::to_string(expected.version));
-    }
-    if (header.scalar_size != sizeof(scalar)) {
-      refuse(offsetof(checkpoint_header, scalar_size),
-             "scalars of " + std::to_string(header.scalar_size) + " bytes, expected " +
-                 std::to_string(sizeof(scalar)));
-    }
+    detail::CheckedFile file(path);
+    checkpoint_header expected;
+    expected.scalar_size = sizeof(scalar);
+    const checkpoint_header header = file.header(expected);
     const std::uint64_t run_bytes = detail::run_bytes<scalar>(header);
     if (run_bytes == 0 && header.size != 0) {
-      refuse(offsetof(checkpoint_header, dimension), "impossible sizes");
+      file.refuse(offsetof(checkpoint_header, dimension), "impossible sizes");
     }
-    const std::uint64_t frame = sizeof header + sizeof(std::uint64_t);
-    if (header.accelerator_bytes > length ||
-        length != frame + run_bytes + header.accelerator_bytes) {
-      refuse(length, "the sizes in the header make " +
-                         std::to_string(frame + run_bytes + header.accelerator_bytes) + " bytes");
-    }
-    std::vector<char> run(run_bytes);
-    std::vector<char> accelerator(header.accelerator_bytes);
-    std::uint64_t stored = 0;
-    file.read(run.data(), static_cast<std::streamsize>(run.size()));
-    file.read(accelerator.data(), static_cast<std::streamsize>(accelerator.size()));
-    file.read(reinterpret_cast<char*>(&stored), sizeof stored);
-    detail::checksum sum;
-    sum.add(&header, sizeof header);
-    sum.add(run.data(), run.size());
-    sum.add(accelerator.data(), accelerator.size());
-    if (!file || sum.value() != stored) {
-      refuse(length - sizeof stored, "the checksum does not agree: the file is damaged");
-    }
+    file.require_parts({run_bytes, header.accelerator_bytes});
+    std::vector<char> run = file.part(run_bytes);
+    std::vector<char> accelerator = file.part(header.accelerator_bytes);
+    file.end();
     return {header, std::move(run), std::move(accelerator)};
   }
 
