@@ -12,10 +12,16 @@ PEERS = {
     "solver/overhead": "Eigen loop by hand that stops by every column's residual",
     "solver/work_saved": "Eigen loop by hand that waits for the slowest column",
     "solver/small_map": "per-point loop by hand in C++",
+    "solvers/kinsol": "KINSOL, Anderson's acceleration with the same window",
 }
 UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
 KNOWN = {"name", "run_name", "run_type", "repetitions", "repetition_index", "threads", "iterations",
          "real_time", "cpu_time", "time_unit", "family_index", "per_family_instance_index"}
+
+
+def peer_of(name):
+    """The peer of a row, or of the rows that it is one of."""
+    return PEERS.get(name) or PEERS[name.rsplit("/", 1)[0]]
 
 
 def main():
@@ -34,13 +40,13 @@ def main():
         details.setdefault(key, {}).update({k: v for k, v in run.items() if k not in KNOWN})
     context = report["context"]
     machine = {k: context[k] for k in ("date", "num_cpus", "compiler", "flags", "eigen", "simd",
-                                       "basin", "load_avg") if k in context}
+                                       "basin", "sundials", "load_avg") if k in context}
     rows = []
     for (name, _), pair in times.items():
         ours, peer = (statistics.median(pair[who]) for who in ("ours", "peer"))
         detail = details[name, _]
         threads = int(detail.pop("workers", 1))
-        rows.append({"name": name, "ours_s": ours, "peer_s": peer, "peer": PEERS[name],
+        rows.append({"name": name, "ours_s": ours, "peer_s": peer, "peer": peer_of(name),
                      "ratio": peer / ours, "threads": threads,
                      "detail": {**detail, "repetitions": len(pair["ours"]),
                                 "ours_range_s": [min(pair["ours"]), max(pair["ours"])],

@@ -124,3 +124,21 @@ TEST_CASE("a recurrence finds two modes and foretells what they do", "[solver]")
   CHECK(one.first == Approx(0.8));
   CHECK(one.second == 0);
 }
+
+TEST_CASE("products of columns side by side are those of each alone, to the bit", "[solver]") {
+  for (const basin::index_t n : {1, 3, 16, 37, 512}) {  // no more than a block of rows
+    for (const basin::index_t count : {1, 2, 3, 4, 7}) {
+      const Eigen::MatrixXd X = maps::starts(n, count, 31);
+      const Eigen::VectorXd y = maps::starts(n, 1, 32);
+      Eigen::VectorXd products(count);
+      basin::detail::dots(X.data(), n, count, y.data(), n, products.data());
+      for (basin::index_t i = 0; i < count; ++i) {
+        CHECK(products(i) == basin::detail::dot(X.col(i).data(), y.data(), n));
+      }
+    }
+  }
+  const Eigen::MatrixXd X = maps::starts(3000, 5, 33);
+  Eigen::VectorXd products(5);
+  basin::detail::dots(X.data(), 3000, 5, X.data(), 3000, products.data());
+  CHECK((products - X.transpose() * X.col(0)).norm() < 1e-10);
+}

@@ -189,12 +189,12 @@ struct anderson {
         for (index_t i = 0; i < at.k; ++i) factor[i] = z[i] - at.z[i];
       }
     };
-    if (type == anderson_type::two) {
-      for (index_t i = 0; i < at.k; ++i) other[i] = f[i] - at.f[i];
-    } else {
-      for (index_t i = 0; i < at.k; ++i) other[i] = (f[i] - z[i]) - (at.f[i] - at.z[i]);
+    Scalar* const newest = at.qr.q(c.size);
+    for (index_t i = 0; i < at.k; ++i) {
+      const Scalar change = (f[i] - z[i]) - (at.f[i] - at.z[i]);
+      other[i] = type == anderson_type::two ? f[i] - at.f[i] : change;
+      newest[i] = type == anderson_type::two ? change : z[i] - at.z[i];
     }
-    write();
     const auto limit = static_cast<Scalar>(largest_condition(condition, sizeof(Scalar)));
     while (!at.qr.append()) {
       if (c.size == 0) return;
@@ -214,7 +214,8 @@ struct anderson {
     Scalar gamma[detail::UpdatedQr<Scalar>::limit];
     Scalar* const r = z;  // what follows needs the state in `at` alone
     for (index_t i = 0; i < at.k; ++i) r[i] = f[i] - z[i];
-    for (index_t i = 0; i < size; ++i) gamma[i] = product[i] = detail::dot(at.qr.q(i), r, at.k);
+    detail::dots(at.qr.q(0), at.k, size, r, at.k, gamma);
+    std::copy_n(gamma, size, product);
     at.qr.least_squares(gamma, static_cast<Scalar>(regularization));
     for (index_t i = 0; i < size; ++i) {
       if (!is_finite(gamma[i])) return false;
@@ -230,8 +231,12 @@ struct anderson {
       for (index_t i = 0; i < size; ++i) detail::add_scaled(-product[i], at.qr.q(i), r, at.k);
       for (index_t i = 0; i < at.k; ++i) f[i] -= rest * r[i];
     }
-    for (index_t i = 0; i < size; ++i) detail::add_scaled(-gamma[i], at.other(c, i), f, at.k);
-    std::copy_n(f, at.k, z);
+    detail::for_row_blocks(at.k, [&](index_t first, index_t rows) {
+      for (index_t i = 0; i < size; ++i) {
+        detail::add_scaled(-gamma[i], at.other(c, i) + first, f + first, rows);
+      }
+      std::copy_n(f + first, rows, z + first);
+    });
     return true;
   }
 

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <utility>
 
 #include <basin/backend/cpu/packet.hpp>
 #include <basin/core/index.hpp>
@@ -21,6 +22,62 @@ template <class Scalar>
 template <class Scalar>
 void add_scaled(Scalar a, const Scalar* x, Scalar* y, index_t n) {
   for (index_t i = 0; i < n; ++i) y[i] += a * x[i];
+}
+
+/// Calls visit(first, count) for runs of the rows 0 ... n - 1, so that work on some columns can
+/// be done while their rows are in cache: what long columns cost is passes over memory.
+template <class Visit>
+void for_row_blocks(index_t n, Visit&& visit) {
+  constexpr index_t rows = 512;
+  for (index_t first = 0; first < n; first += rows) visit(first, std::min(rows, n - first));
+}
+/// products[c] += <x_c, y> of as many columns x_c as there are numbers c, each to the bits of
+/// dot(): side by side, the chains of additions of one column fill the time that those of
+/// another wait.
+template <class Scalar, index_t... c>
+void add_dots(std::integer_sequence<index_t, c...>, const Scalar* x, index_t stride,
+              const Scalar* y, index_t n, Scalar* products) {
+  using simd = detail::simd<Scalar>;
+  typename simd::vector even[] = {(static_cast<void>(c), simd::zero())...};
+  typename simd::vector odd[] = {(static_cast<void>(c), simd::zero())...};
+  const auto add = [&](const Scalar* from, index_t apart, const Scalar* by) {
+    const typename simd::vector first = simd::load(by);
+    const typename simd::vector second = simd::load(by + simd::lanes);
+    ((even[c] += simd::load(from + c * apart) * first), ...);
+    ((odd[c] += simd::load(from + c * apart + simd::lanes) * second), ...);
+  };
+  constexpr index_t step = 2 * simd::lanes;
+  index_t i = 0;
+  for (; i + step <= n; i += step) add(x + i, stride, y + i);
+  if (i < n) {
+    Scalar last[step * sizeof...(c)] = {};
+    Scalar by[step] = {};
+    (std::copy_n(x + c * stride + i, n - i, last + c * step), ...);
+    std::copy_n(y + i, n - i, by);
+    add(last, step, by);
+  }
+  const auto total = [](typename simd::vector sum, typename simd::vector rest) {
+    sum += rest;
+    Scalar all = 0;
+    for (index_t lane = 0; lane < simd::lanes; ++lane) all += sum[lane];
+    return all;
+  };
+  ((products[c] += total(even[c], odd[c])), ...);
+}
+/// products[i] = <x_i, y> of `count` columns x_i that begin `stride` numbers from each other.
+template <class Scalar>
+void dots(const Scalar* x, index_t stride, index_t count, const Scalar* y, index_t n,
+          Scalar* products) {
+  std::fill_n(products, count, Scalar(0));
+  for_row_blocks(n, [&](index_t first, index_t rows) {
+    const auto add = [&](auto columns, index_t i) {
+      add_dots(columns, x + i * stride + first, stride, y + first, rows, products + i);
+    };
+    index_t i = 0;
+    for (; i + 4 <= count; i += 4) add(std::make_integer_sequence<index_t, 4>(), i);
+    for (; i + 2 <= count; i += 2) add(std::make_integer_sequence<index_t, 2>(), i);
+    for (; i < count; ++i) add(std::make_integer_sequence<index_t, 1>(), i);
+  });
 }
 
 /// V = Q R with k × size Q of orthonormal columns and upper triangular R, in memory of the
@@ -59,12 +116,14 @@ class UpdatedQr {
     Scalar before = whole;
     for (int pass = 0; pass < 3; ++pass) {
       Scalar h[limit];
-      for (index_t i = 0; i < size_; ++i) h[i] = dot(q(i), v, k_);
-      for (index_t i = 0; i < size_; ++i) {
-        add_scaled(-h[i], q(i), v, k_);
-        column[i] += h[i];
-      }
-      const Scalar after = std::sqrt(dot(v, v, k_));
+      Scalar square = 0;
+      dots(q_, k_, size_, v, k_, h);
+      for_row_blocks(k_, [&](index_t first, index_t rows) {
+        for (index_t i = 0; i < size_; ++i) add_scaled(-h[i], q(i) + first, v + first, rows);
+        square += dot(v + first, v + first, rows);
+      });
+      for (index_t i = 0; i < size_; ++i) column[i] += h[i];
+      const Scalar after = std::sqrt(square);
       if (!(after > 16 * std::numeric_limits<Scalar>::epsilon() * whole)) return false;
       if (after > Scalar(0.5) * before || pass == 2) {
         column[size_] = after;
@@ -99,10 +158,7 @@ class UpdatedQr {
         r(i + 1, j) = cosine[i] * lower - sine[i] * upper;
       }
     }
-    // All rotations on some rows while those are in cache.
-    constexpr index_t rows = 512;
-    for (index_t first = 0; first < k_; first += rows) {
-      const index_t count = std::min(rows, k_ - first);
+    for_row_blocks(k_, [&](index_t first, index_t count) {
       for (index_t i = 0; i < size_; ++i) {
         Scalar* const a = q(i) + first;
         Scalar* const b = q(i + 1) + first;
@@ -115,7 +171,7 @@ class UpdatedQr {
           b[e] = c * lower - s * upper;
         }
       }
-    }
+    });
   }
 
   /// ‖R‖_F ‖R^-1‖_F, at least the condition number of V. Cost: size³/3 flops.
