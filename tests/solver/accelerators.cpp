@@ -338,7 +338,7 @@ TEST_CASE("settings of accelerators are checked", "[solver]") {
   refused(basin::steffensen{.reach = 0});
   refused(basin::chebyshev{.least = 0.5, .most = 0.5});
   refused(basin::chebyshev{.most = 1});
-  refused(basin_preserving<>{.across = 0});
+  refused(basin_preserving<>{.outside = {.linearity = 0.1, .across = 0}});
   refused(basin_preserving<>{.longest = 1});
   refused(basin_preserving<>{.between = 0});
   refused(basin_preserving<>{.inner = {.window = 0}});

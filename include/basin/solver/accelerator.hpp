@@ -35,6 +35,13 @@
 ///     void archive(Archive&)
 ///         hands every remembered array to the checkpoint, see solver/checkpoint.hpp
 ///
+/// and may have a review as above, of n columns: review(be, Z, F, residuals, n). One that needs
+/// products with the Jacobian has `static constexpr bool takes_products = true` and
+///
+///     void advance(const Backend&, Map&, matrix& Z, matrix& F, array_view<index_t> spent,
+///                  index_t n)
+///         adds to spent[j] the evaluations that products with column j stand for
+///
 /// With settings it has `void each_setting(visit) const`, which calls visit(value) for
 /// each: a checkpoint tells by them whether it belongs to the run.
 ///
@@ -81,17 +88,21 @@ template <class A>
 concept column_accelerator = std::copyable<A> && detail::column_accelerator_for<A, float> &&
                              detail::column_accelerator_for<A, double>;
 
+/// Whether the state of an accelerator takes products with the Jacobian.
+template <class State>
+inline constexpr bool takes_products = requires { requires State::takes_products; };
+
 /// An accelerator that remembers earlier states, by its nested state.
 template <class A, class B>
-concept remembering_accelerator =
-    std::copyable<A> &&
-    requires(typename A::template state<B>& s, const B& be, typename B::matrix& X, index_t n,
-             array_view<const index_t> which) {
-      typename A::template state<B>;
-      s.advance(be, X, X, n);
-      s.move_columns(be, which, which);
-      s.restart(be, which);
-    };
+concept remembering_accelerator = std::copyable<A> && requires(typename A::template state<B>& s,
+                                                               const B& be, typename B::matrix& X,
+                                                               index_t n,
+                                                               array_view<const index_t> which) {
+  typename A::template state<B>;
+  requires takes_products<typename A::template state<B>> || requires { s.advance(be, X, X, n); };
+  s.move_columns(be, which, which);
+  s.restart(be, which);
+};
 
 /// What FixedPointSolver takes as its second argument.
 template <class A, class B>

@@ -18,6 +18,18 @@
 
 namespace basin {
 
+/// What a leap of `basin_preserving` may err by. More saves more and errs more often, see
+/// docs/accelerators.md.
+struct leap_tolerances {
+  double linearity;  ///< largest error of a foretold step, relative, from which to leap
+  /// Largest error of the step after a leap across the trajectory, where it may lead to another
+  /// basin, in steps before the leap.
+  double across;
+};
+
+template <class Inner = anderson>
+struct basin_preserving;
+
 /// Follows z -> f(z) and leaps over the iterations that it can foretell.
 ///
 /// The steps r_t = f(z_t) - z_t of a trajectory are fitted by a linear recurrence of two terms
@@ -31,13 +43,16 @@ namespace basin {
 /// integration (Gear and Kevrekidis 2003) of the flow on a slow curve, with a step chosen by its
 /// error. Where all that is left of the way lies within h steps (rate^h < `settling`), the inner
 /// accelerator goes to the limit; each of its steps must halve the residual, or the dynamics is
-/// followed again.
+/// followed again. So it is from before the limit was gone to if the residual then grows: a
+/// saddle, past which the dynamics goes on.
 ///
-/// What keeps a start in its basin is thus that no leap is longer than what the one before it
-/// earned, and that each is tested where it lands. That is a heuristic: a start within the
-/// error of a leap of a boundary between basins may be sent to the other side, and a slow
-/// passage near a saddle can be taken for an arrival. `follow_sample` (solver/agreement.hpp)
-/// follows some starts to the end without acceleration and says how many agree.
+/// Which basin a start is in is decided while its steps are long, and errors there count. The
+/// tolerances are therefore `outside` until the step has shrunk to the share `trusted` of the
+/// longest on the way, and `inside` from then on. That radius is a heuristic, and so is the
+/// rest: a start within the error of a leap of a boundary between basins may be sent to the
+/// other side, and a slow passage near a saddle can be taken for an arrival.
+/// `follow_sample` (solver/agreement.hpp) follows some starts to the end without acceleration and
+/// says how many agree.
 ///
 /// Memory: that of the inner accelerator and 6 k numbers a column. Cost of a step without
 /// the map's: that of the inner one and some 40 k flops.
@@ -68,18 +83,19 @@ namespace basin {
 /// @endcode
 ///
 /// @tparam Inner an accelerator by column
-template <class Inner = anderson>
+template <class Inner>
 struct basin_preserving {
   Inner inner = {};
-  double linearity = 0.01;  ///< largest error of a foretold step, relative, from which to leap
+  leap_tolerances outside = {.linearity = 0.003, .across = 0.003};  ///< of the trusted radius
+  leap_tolerances inside = {.linearity = 0.1, .across = 0.3};       ///< of the trusted radius
+  /// The trusted radius: a step's length, in the longest steps on the way. 0: never inside.
+  double trusted = 0.5;
+  index_t declines = 16;  ///< states in a row with a shorter step each, before any is inside
   /// Largest error of the step after a leap along the trajectory, where it costs time alone.
   double agreement = 0.9;
-  /// Largest error of the step after a leap across the trajectory, where it may lead to
-  /// another basin. More saves more and errs more often, see docs/accelerators.md.
-  double across = 0.02;
   /// Least rate of the recurrence at which to leap. What converges fast is soon done without,
   /// and may hide a slower mode that leads away.
-  double slow = 0.7;
+  double slow = 0.85;
   double settling = 0.3;  ///< rate^h below which the limit is gone to
   index_t longest = 256;  ///< most iterations in a leap, at least 2
   index_t between = 1;    ///< true iterations between leaps, at least 1
@@ -91,16 +107,21 @@ struct basin_preserving {
       require(value > 0 && value < 1, "basin_preserving",
               std::string(name) + " is " + std::to_string(value) + ", must be in (0, 1)");
     };
-    in_unit("linearity", linearity), in_unit("agreement", agreement), in_unit("across", across);
-    in_unit("slow", slow), in_unit("settling", settling);
+    in_unit("outside.linearity", outside.linearity), in_unit("outside.across", outside.across);
+    in_unit("inside.linearity", inside.linearity), in_unit("inside.across", inside.across);
+    in_unit("agreement", agreement), in_unit("slow", slow), in_unit("settling", settling);
+    require(trusted >= 0 && trusted < 1, "basin_preserving",
+            "trusted is " + std::to_string(trusted) + ", must be in [0, 1)");
     require(longest >= 2, "basin_preserving", "longest must be at least 2");
     require(between >= 1, "basin_preserving", "between must be at least 1");
   }
   template <class Visit>
   void each_setting(Visit&& visit) const {
     if constexpr (requires { inner.each_setting(visit); }) inner.each_setting(visit);
-    visit(linearity), visit(agreement), visit(across), visit(slow), visit(settling), visit(longest);
-    visit(between);
+    visit(outside.linearity), visit(outside.across), visit(inside.linearity);
+    visit(inside.across), visit(trusted), visit(declines), visit(agreement), visit(slow),
+        visit(settling);
+    visit(longest), visit(between);
   }
 
   template <class Scalar>
@@ -108,10 +129,18 @@ struct basin_preserving {
     typename Inner::template record<Scalar> inner;
     enum : std::uint8_t { iterated, leapt, settled } latest = iterated;  ///< kind of the step
     bool foretells = false;                                              ///< there is a recurrence
-    std::int32_t known = 0;  ///< residuals of states that follow each other, at most 3
-    std::int32_t wait = 0;   ///< true iterations before the next leap
-    double length = 2;       ///< h
-    double error = 1;        ///< of the latest step against the recurrence
+    bool goes_on = false;       ///< the inner accelerator's latest step was a good one
+    bool saddle = false;        ///< the limit that was gone to was none
+    std::int32_t calm = 0;      ///< true iterations since then, up to `doubted`
+    std::int32_t known = 0;     ///< residuals of states that follow each other, at most 3
+    std::int32_t wait = 0;      ///< true iterations before the next leap
+    double length = 2;          ///< h
+    double error = 1;           ///< of the latest step against the recurrence
+    double most = 0;            ///< largest ‖r‖² on the way
+    double latest_square = 0;   ///< ‖r‖² at the state before
+    std::int32_t declines = 0;  ///< states in a row at which ‖r‖ was less than before
+    bool trusts = false;        ///< the latest state is inside the trusted radius
+    double settled_at = 0;      ///< ‖r‖² where the limit was gone to, while that is doubted
     detail::step_recurrence steps;
   };
   [[nodiscard]] index_t memory(index_t k) const { return inner.memory(k) + 6 * k; }
@@ -128,9 +157,20 @@ struct basin_preserving {
     std::copy_n(z, k, limit);
     std::copy_n(f, k, value);
     inner.advance(c.inner, memory, limit, value, k);
+    if (c.latest == c.settled && c.goes_on) {
+      remember(at, z, f);
+      std::copy_n(limit, k, z);
+      return;
+    }
+    const auto square = static_cast<double>(detail::squared_norm(r, k));
+    c.most = std::max(c.most, square);
     take_residual(c, at, r, rounding(z, k));
-    const bool may_leap = c.foretells && c.known >= 2 && c.error <= linearity && c.wait <= 0;
-    if (!may_leap || !leap(c, at, z, f, limit)) {
+    c.declines = square < c.latest_square ? c.declines + 1 : 0;
+    c.latest_square = square;
+    c.trusts = square <= trusted * trusted * c.most && c.declines >= declines && c.foretells &&
+               c.steps.is_monotone();
+    const bool steady = c.foretells && c.error <= tolerances(c).linearity;
+    if (!steady || c.known < 2 || c.wait > 0 || !leap(c, at, z, f, limit)) {
       --c.wait;
       c.latest = c.iterated;
       std::copy_n(f, k, z);
@@ -140,8 +180,8 @@ struct basin_preserving {
   template <class Scalar>
   bool review(record<Scalar>& c, Scalar* memory, Scalar* z, Scalar* f, index_t k,
               Scalar residual) const {
-    if (c.latest == c.iterated) return false;
     const parts<Scalar> at(*this, memory, k);
+    if (c.latest == c.iterated) return leaves_saddle(c, at, z, f, residual);
     const bool to_limit = c.latest == c.settled;
     // The deviation of the residual from the one foretold, along the way and across it.
     double square = 0;
@@ -161,19 +201,27 @@ struct basin_preserving {
     const double noise = rounding(z, k) / std::sqrt(before);
     const double beside = std::sqrt(std::max(0.0, square - along) / before) - noise;
     // Of what is allowed.
-    const double error = to_limit
-                             ? std::sqrt(square / before) / halving
-                             : std::max(std::sqrt(along / before) / agreement, beside / across);
+    const double error =
+        to_limit ? std::sqrt(square / before) / halving
+                 : std::max(std::sqrt(along / before) / agreement, beside / tolerances(c).across);
     if (is_finite(residual) && error <= 1) {
       const double factor = std::clamp(0.9 / std::sqrt(error + 1e-12), 0.5, 2.0);
       c.length = std::clamp(c.length * factor, 2.0, static_cast<double>(longest));
       c.wait = to_limit ? 0 : static_cast<std::int32_t>(between);
-      c.error = to_limit ? 0.0 : 1.0;
-      c.known = to_limit ? 2 : 0;
+      c.error = 1;
+      c.known = 0;
+      c.calm = 0;
+      c.settled_at = to_limit ? square : 0.0;
+      c.goes_on = to_limit && error <= 0.5;
+      if (to_limit) c.foretells = false;
       return false;
     }
     std::copy_n(at.z, k, z);
     std::copy_n(at.f, k, f);
+    if (to_limit && c.known == 0) {  // not the first step to the limit: nothing else is known
+      start_again(c);
+      return true;
+    }
     // The residual of this state comes again.
     std::copy_n(at.residual(2), k, at.residual(1));
     std::copy_n(at.residual(3), k, at.residual(2));
@@ -186,16 +234,6 @@ struct basin_preserving {
   }
 
  private:
-  /// The error that a residual f(z) - z may have by rounding alone.
-  template <class Scalar>
-  static double rounding(const Scalar* z, index_t k) {
-    constexpr double few = 4;
-    return few * static_cast<double>(std::numeric_limits<Scalar>::epsilon()) *
-           std::sqrt(static_cast<double>(detail::squared_norm(z, k)));
-  }
-  /// What the residual may keep of itself where the limit was gone to.
-  static constexpr double halving = 0.5;
-
   /// A column's memory: the inner accelerator's, three residuals, and of a leap the state
   /// and value before it and the residual foretold where it lands.
   template <class Scalar>
@@ -214,6 +252,62 @@ struct basin_preserving {
     Scalar* f;
     Scalar* foretold;
   };
+
+  /// True iterations after a step to the limit in which it is doubted.
+  static constexpr std::int32_t doubted = 8;
+
+  template <class Scalar>
+  [[nodiscard]] const leap_tolerances& tolerances(const record<Scalar>& c) const {
+    return c.trusts ? inside : outside;
+  }
+
+  /// Forgets everything but where the column is.
+  template <class Scalar>
+  static void start_again(record<Scalar>& c) {
+    c.known = 0;
+    c.foretells = false;
+    c.goes_on = false;
+    c.settled_at = 0;
+    c.length = 2;
+    c.wait = 1;
+    c.inner = {};
+    c.latest = c.iterated;
+  }
+
+  /// Whether the residual grows behind a step to the limit, and the state before that step has
+  /// been put back.
+  template <class Scalar>
+  bool leaves_saddle(record<Scalar>& c, const parts<Scalar>& at, Scalar* z, Scalar* f,
+                     Scalar residual) const {
+    if (!(c.settled_at > 0)) return false;
+    if (++c.calm >= doubted) c.settled_at = 0;
+    constexpr double growth = 1.02;
+    const double noise = 10 * rounding(z, at.k);
+    const auto square = static_cast<double>(residual);
+    if (!(square > growth * growth * c.settled_at && square > noise * noise)) return false;
+    std::copy_n(at.z, at.k, z);
+    std::copy_n(at.f, at.k, f);
+    start_again(c);
+    c.saddle = true;
+    return true;
+  }
+
+  /// Keeps the state before a leap.
+  template <class Scalar>
+  static void remember(const parts<Scalar>& at, const Scalar* z, const Scalar* f) {
+    std::copy_n(z, at.k, at.z);
+    std::copy_n(f, at.k, at.f);
+  }
+
+  /// The error that a residual f(z) - z may have by rounding alone.
+  template <class Scalar>
+  static double rounding(const Scalar* z, index_t k) {
+    constexpr double few = 4;
+    return few * static_cast<double>(std::numeric_limits<Scalar>::epsilon()) *
+           std::sqrt(static_cast<double>(detail::squared_norm(z, k)));
+  }
+  /// What the residual may keep of itself where the limit was gone to.
+  static constexpr double halving = 0.5;
 
   /// Compares r with what was foretold, renews the recurrence, and keeps r.
   template <class Scalar>
@@ -262,13 +356,13 @@ struct basin_preserving {
     const auto h = static_cast<index_t>(c.length);
     const double rate = c.steps.rate();
     if (!(rate >= slow)) return false;
-    const bool to_limit = rate < 1 && std::pow(rate, static_cast<double>(h)) < settling;
+    const bool to_limit =
+        !c.saddle && rate < 1 && std::pow(rate, static_cast<double>(h)) < settling;
     const auto w = c.steps.after(h);
     if (!std::isfinite(w.sum_now) || !std::isfinite(w.sum_before)) return false;
-    std::copy_n(z, at.k, at.z);
-    std::copy_n(f, at.k, at.f);
+    if (to_limit && !agrees(c, at, z, limit)) return false;
+    remember(at, z, f);
     if (to_limit) {
-      if (c.latest != c.settled && !agrees(c, at, z, limit)) return false;
       std::copy_n(limit, at.k, z);
     } else {
       const Scalar* const now = at.residual(1);

@@ -94,7 +94,11 @@ class FixedPointSolver {
     static_assert(accelerates,
                   "basin::accelerator fails: see solver/accelerator.hpp; the stopping rule is the "
                   "third argument");
-    if constexpr (maps && accelerates) {
+    constexpr bool derives = derives_enough<B>();
+    static_assert(derives,
+                  "basin::has_jvp fails: this accelerator takes products with the Jacobian; see "
+                  "differentiable and finite_difference");
+    if constexpr (maps && accelerates && derives) {
       return run_from(be, starts, options, observers...);
     } else {
       return {};
@@ -161,6 +165,16 @@ class FixedPointSolver {
 
   template <class B>
   using accelerator_state = typename detail::accelerator_state<Accelerator, B>::type;
+
+  /// Whether the map has the products with the Jacobian that the accelerator takes.
+  template <class B>
+  [[nodiscard]] static consteval bool derives_enough() {
+    if constexpr (accelerator<Accelerator, B>) {
+      return !takes_products<accelerator_state<B>> || has_jvp<Map, B>;
+    } else {
+      return true;
+    }
+  }
 
   /// Steps of a column between two looks at the other columns, and columns active at
   /// once, where columns run by themselves: their arrays stay in cache.
@@ -297,6 +311,15 @@ class FixedPointSolver {
         next_checkpoint = clock::now() + std::chrono::duration<double>(options.checkpoint_seconds);
       }
     }
+    if constexpr (!takes_the_value<Accelerator>) {
+      try {
+        confirm_cycles(be, run.result);
+      } catch (const std::exception& failure) {
+        fail(std::string("the map threw: ") + failure.what());
+      } catch (...) {
+        fail("the map threw");
+      }
+    }
     if (!options.checkpoint.empty() && !keep_checkpoint) {
       std::error_code ignored;
       std::filesystem::remove(options.checkpoint, ignored);
@@ -329,7 +352,7 @@ class FixedPointSolver {
                   const ColumnMonitor<typename B::scalar, Stopping>& monitor) {
     using scalar = typename B::scalar;
     const index_t n = run.active;
-    if (!run.pending) memory.advance(be, run.Z, run.F, n);
+    if (!run.pending) advance_batch(be, run, memory);
     run.pending = true;
     evaluate(be, map_, columns(be, std::as_const(run.Z), 0, n), columns(be, run.F, 0, n));
     column_squared_distances(be, columns(be, std::as_const(run.Z), 0, n),
@@ -347,6 +370,76 @@ class FixedPointSolver {
             raw_address(run.anchors.data()), k, is_batch_coupled<Map>},
         std::max<index_t>(1, 4096 / k));
     run.pending = false;
+  }
+
+  /// An accelerated iteration may return to a state where z -> f(z) does not: then the column
+  /// is stalled. Follows f from the state of every cycle, which also finds its least period.
+  template <class B>
+  void confirm_cycles(const B& be, FixedPointResult<B>& result) {
+    using scalar = typename B::scalar;
+    std::vector<index_t> which;
+    index_t longest = 0;
+    for (index_t j = 0; j < result.size(); ++j) {
+      const auto at = static_cast<std::size_t>(j);
+      const bool is_cycle = result.status[at] == status::cycle;
+      if (is_cycle) longest = std::max(longest, result.period[at]);
+      if (is_cycle || is_batch_coupled<Map>) which.push_back(j);
+    }
+    if (longest == 0) return;
+    const auto n = static_cast<index_t>(which.size());
+    const auto k = static_cast<index_t>(result.states.rows());
+    auto Z = be.make_matrix(k, n);
+    auto F = be.make_matrix(k, n);
+    auto first = be.make_matrix(k, n);
+    auto squares = be.template make_buffer<scalar>(n);
+    auto places = be.template make_buffer<index_t>(n);
+    std::vector<scalar> distance(which.size());
+    std::vector<index_t> period(which.size(), 0);
+    upload_array(be, array_view<const index_t>(which), array_view<index_t>(places).first(n));
+    gather_columns(be, columns(be, std::as_const(result.states), 0, result.size()),
+                   array_view<const index_t>(places).first(n), columns(be, first, 0, n));
+    copy(be, columns(be, std::as_const(first), 0, n), columns(be, Z, 0, n));
+    const double tolerance = std::max(rule_.cycle_tolerance, sizeof(scalar) == 4 ? 1e-5 : 0.0);
+    for (index_t t = 1; t <= longest; ++t) {
+      using std::swap;
+      evaluate(be, map_, columns(be, std::as_const(Z), 0, n), columns(be, F, 0, n));
+      swap(Z, F);
+      column_squared_distances(be, columns(be, std::as_const(Z), 0, n),
+                               columns(be, std::as_const(first), 0, n),
+                               array_view<scalar>(squares).first(n));
+      download_array(be, array_view<const scalar>(squares).first(n),
+                     array_view<scalar>(distance).first(n));
+      for (std::size_t i = 0; i < which.size(); ++i) {
+        const auto at = static_cast<std::size_t>(which[i]);
+        if (result.status[at] != status::cycle || period[i] > 0 || t > result.period[at]) continue;
+        if (result.evaluations[at] >= rule_.max_evaluations) continue;
+        ++result.evaluations[at];
+        const double most = tolerance * static_cast<double>(result.residual[at]);
+        if (static_cast<double>(distance[i]) <= most * most) period[i] = t;
+      }
+    }
+    for (std::size_t i = 0; i < which.size(); ++i) {
+      const auto at = static_cast<std::size_t>(which[i]);
+      if (result.status[at] != status::cycle) continue;
+      result.period[at] = period[i];
+      if (period[i] < 2) {
+        result.status[at] = status::stalled;
+        result.period[at] = 0;
+      }
+    }
+  }
+
+  template <class B, class Memory>
+  void advance_batch(const B& be, run_state<B>& run, Memory& memory) {
+    if constexpr (takes_products<Memory>) {
+      std::vector<index_t> spent(static_cast<std::size_t>(run.active));
+      memory.advance(be, map_, run.Z, run.F, array_view<index_t>(spent), run.active);
+      for (index_t j = 0; j < run.active; ++j) {
+        run.records[static_cast<std::size_t>(j)].evaluations += spent[static_cast<std::size_t>(j)];
+      }
+    } else {
+      memory.advance(be, run.Z, run.F, run.active);
+    }
   }
 
   /// Takes ended columns out of the run and moves the last active ones into the holes.

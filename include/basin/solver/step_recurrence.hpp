@@ -70,6 +70,15 @@ struct step_recurrence {
     return discriminant >= 0 ? std::abs(first / 2) + std::sqrt(discriminant) : std::sqrt(-second);
   }
 
+  /// Whether every mode of it decays without turning: real roots in [0, 1), or one of them
+  /// above -1/2, which is soon gone.
+  [[nodiscard]] bool is_monotone() const {
+    const double discriminant = first * first / 4 + second;
+    if (!(discriminant >= 0)) return false;
+    const double half = std::sqrt(discriminant);
+    return first / 2 + half < 1 && first / 2 - half > -0.5;
+  }
+
   /// Of r_t and r_{t-1} in r_{t+h} and in r_t + ... + r_{t+h-1}.
   struct weights {
     double now = 1, before = 0;          ///< in r_{t+h}
