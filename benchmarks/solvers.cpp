@@ -23,6 +23,13 @@ using basin::index_t;
 using matrix = Eigen::MatrixXf;
 using result = basin::FixedPointResult<basin::cpu<float>>;
 
+// Settings besides the default: one that errs least, one for networks, and one that errs.
+const basin::basin_preserving<> strict{.outside = {.linearity = 0.003, .across = 0.003},
+                                       .trusted = 0};
+const basin::basin_preserving<> network{.outside = {.linearity = 0.01, .across = 0.02},
+                                        .declines = 0};
+const basin::basin_preserving<> bold{.outside = {.linearity = 0.2, .across = 0.2}, .trusted = 0};
+
 struct row {
   std::string_view accelerator;
   std::string_view starts;
@@ -38,7 +45,8 @@ std::vector<row> all_rows() {
   std::vector<row> rows;
   for (const int threads : {1, 2}) {
     for (const char* starts : {"images", "noise"}) {
-      for (const char* accelerator : {"picard", "basin_preserving", "bold", "anderson"}) {
+      for (const char* accelerator :
+           {"picard", "basin_preserving", "network", "bold", "anderson"}) {
         rows.push_back({accelerator, starts, threads});
       }
     }
@@ -66,7 +74,8 @@ result solve(const Inputs& inputs, const row& what, double residual) {
   };
   if (what.accelerator == "picard") return run(basin::picard{});
   if (what.accelerator == "anderson") return run(basin::anderson{});
-  if (what.accelerator == "bold") return run(basin::basin_preserving<>{.across = 0.2});
+  if (what.accelerator == "network") return run(network);
+  if (what.accelerator == "bold") return run(bold);
   return run(basin::basin_preserving{});
 }
 
@@ -116,9 +125,10 @@ void print_basins(const Map& map, const Eigen::MatrixX<Scalar>& starts, index_t 
     std::printf(", \"%s\": {\"evaluations\": %td, \"elsewhere\": %td, \"near_boundary\": %td}",
                 name, found.work.evaluations, elsewhere, near);
   };
-  compare("strict", basin::basin_preserving<>{.linearity = 0.003, .across = 0.003});
+  compare("strict", strict);
   compare("default", basin::basin_preserving<>{});
-  compare("bold", basin::basin_preserving<>{.linearity = 0.2, .across = 0.2});
+  compare("network", network);
+  compare("bold", bold);
   compare("anderson", basin::anderson{});
   std::printf("}\n");
 }

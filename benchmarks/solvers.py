@@ -12,7 +12,7 @@ with STARTS images (codes of images) or noise, and PEER
   pytorch_compacted  the same, rows that have arrived left out
 
 each the faster of contiguous and channels-last weights. Ours is basin_preserving with its
-defaults; detail has Picard's, Anderson's and the bolder setting's times, evaluations, and the
+defaults; detail has Picard's, Anderson's and two other settings' times, evaluations, and the
 shares of starts that end at the centre which Picard's end is nearest to.
 
 It also writes solvers/basin_preserving/PROBLEM: from a grid of starts in the plane, the share of
@@ -41,7 +41,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "peers"))
 from table3 import Autoencoder, table3  # noqa: E402
 
 UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
-OURS = ("basin_preserving", "bold", "picard", "anderson")
+OURS = ("basin_preserving", "network", "bold", "picard", "anderson")
 TOLERANCE, ITERATIONS = 1e-3, 3000
 
 
@@ -173,9 +173,9 @@ def measure(binary, model, starts, threads, rounds):
             "name": f"solvers/time_to_attractors/{peer}/{starts}/k={model.k}/threads={threads}",
             "ours_s": ours, "peer_s": theirs, "peer": f"PyTorch {torch.__version__}, {layout}",
             "ratio": theirs / ours, "threads": threads, "detail": detail})
-        print(f"{rows[-1]['name']}: ours {ours:.3g} s (bold {medians['bold']:.3g}, Picard "
+        print(f"{rows[-1]['name']}: ours {ours:.3g} s (network {medians['network']:.3g}, Picard "
               f"{medians['picard']:.3g}, Anderson {medians['anderson']:.3g}), PyTorch "
-              f"{theirs:.4g} s, ratio {theirs / ours:.2f}, bold {theirs / medians['bold']:.2f}; "
+              f"{theirs:.4g} s, ratio {theirs / ours:.2f}, network {theirs / medians['network']:.2f}; "
               f"same attractor {detail['same_attractor']}", flush=True)
     return rows
 
