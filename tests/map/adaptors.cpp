@@ -195,14 +195,14 @@ TEST_CASE("tanh is within two units of the last place", "[map]") {
                              0.50001, 19.0, 25.0,   710.0, 1e300};
   for (int i = -6000; i <= 6000; ++i) points.push_back(i * 0.0031415);
   const auto n = static_cast<basin::index_t>(points.size());
-  const MatrixXd Z = Eigen::Map<const Eigen::RowVectorXd>(points.data(), n);
+  const MatrixXd states = Eigen::Map<const Eigen::RowVectorXd>(points.data(), n);
   auto tanh = basin::activation(basin::tanh_function{});
-  const MatrixXd W = value(tanh, Z);
+  const MatrixXd values = value(tanh, states);
   double worst = 0;
   for (basin::index_t j = 0; j < n; ++j) {
-    const auto exact = static_cast<double>(std::tanh(static_cast<long double>(Z(0, j))));
+    const auto exact = static_cast<double>(std::tanh(static_cast<long double>(states(0, j))));
     const double unit = std::nextafter(std::abs(exact), 2.0) - std::abs(exact);
-    worst = std::max(worst, std::abs(W(0, j) - exact) / unit);
+    worst = std::max(worst, std::abs(values(0, j) - exact) / unit);
   }
   CHECK(worst <= 2);
   const double infinity = std::numeric_limits<double>::infinity();

@@ -28,7 +28,7 @@ void for_each_register(index_t entries, Scalar* out, const Value& value) {
   const index_t left = entries - i;
   const vector x = value(
       [left](const Scalar* p) {
-        Scalar padded[lanes] = {};
+        Scalar padded[simd::lanes] = {};
         std::copy_n(p, left, padded);
         return simd::load(padded);
       },
