@@ -7,7 +7,9 @@
 
 #include <Eigen/Dense>
 
+#include <basin/map/columnwise.hpp>
 #include <basin/map/function_map.hpp>
+#include <basin/map/power.hpp>
 #include <basin/solver/agreement.hpp>
 #include <basin/solver/anderson.hpp>
 #include <basin/solver/basin_preserving.hpp>
@@ -342,4 +344,33 @@ TEST_CASE("settings of accelerators are checked", "[solver]") {
   refused(basin_preserving<>{.longest = 1});
   refused(basin_preserving<>{.between = 0});
   refused(basin_preserving<>{.inner = {.window = 0}});
+}
+
+TEST_CASE("accelerators on f^p find the points of a cycle of period p", "[solver]") {
+  // The logistic map where its cycle of period 4 is young and attracts slowly.
+  const auto map =
+      basin::columnwise<1>([](const auto& z, auto& f) { f[0] = 3.455 * z[0] * (1 - z[0]); });
+  const MatrixXd start = MatrixXd::Constant(1, 1, 0.3);
+  FixedPointSolver solver{
+      map, basin::picard{},
+      stopping{.residual = 1e-12, .max_iterations = 5000, .cycle_tolerance = 1e-3}};
+  const auto found = solver.solve(start);
+  REQUIRE(found.status[0] == status::cycle);
+  REQUIRE(found.period[0] == 4);
+
+  const stopping rule{.residual = 1e-13, .max_iterations = 5000, .patience = 0};
+  FixedPointSolver fast{basin::power(map, 4), anderson{}, rule};
+  const auto point = fast.solve(found.states);
+  REQUIRE(point.status[0] == status::converged);
+  FixedPointSolver plain{basin::power(map, 4), basin::picard{}, rule};
+  const auto slow = plain.solve(found.states);
+  REQUIRE(slow.status[0] == status::converged);
+  CHECK(point.states(0, 0) == Approx(slow.states(0, 0)).epsilon(1e-9));
+  CHECK(3 * point.evaluations[0] < slow.evaluations[0]);
+  // No point of a shorter cycle: f and f^2 lead elsewhere.
+  double z = point.states(0, 0);
+  for (int t = 1; t <= 3; ++t) {
+    z = 3.455 * z * (1 - z);
+    CHECK(std::abs(z - point.states(0, 0)) > 1e-2);
+  }
 }
