@@ -59,18 +59,11 @@ const char* accelerator_name(int a) { return accelerators()[static_cast<std::siz
 // The status of problem i by accelerator a; z is where it ends.
 const char* accelerator_solve(int i, int a, double* z, long* evaluations) {
   const problems::problem& p = problem(i);
-  const auto map = basin::function_map(p.k, [&p](const auto& Z, auto& out) {
-    for (index_t j = 0; j < Z.cols(); ++j) p.map(Z.col(j).data(), out.col(j).data());
-  });
-  const basin::stopping rule{.residual = problems::tolerance,
-                             .max_iterations = problems::budget,
-                             .max_evaluations = problems::budget};
   const char* said = "";
   int number = 0;
   problems::each_accelerator([&](const char*, const auto& accelerator) {
     if (number++ != a) return;
-    basin::FixedPointSolver solver{map, accelerator, rule};
-    const auto found = solver.solve(basin::cpu<double>(1), p.start);
+    const auto found = problems::solve(p, accelerator);
     std::copy_n(found.states.data(), p.k, z);
     *evaluations = found.evaluations[0];
     said = to_string(found.status[0]).data();

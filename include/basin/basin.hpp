@@ -15,11 +15,12 @@
 #include <basin/map/function_map.hpp>
 #include <basin/map/power.hpp>
 #include <basin/map/relaxed.hpp>
-#include <basin/solver/agreement.hpp>
 #include <basin/solver/anderson.hpp>
+#include <basin/solver/automatic.hpp>
 #include <basin/solver/basin_preserving.hpp>
 #include <basin/solver/broyden.hpp>
 #include <basin/solver/extrapolation.hpp>
 #include <basin/solver/fixed_point_solver.hpp>
+#include <basin/solver/newton_krylov.hpp>
 #include <basin/solver/progress_bar.hpp>
 #include <basin/solver/relaxation.hpp>

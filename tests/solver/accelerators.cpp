@@ -3,6 +3,7 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <stop_token>
 #include <vector>
 
 #include <Eigen/Dense>
@@ -10,8 +11,8 @@
 #include <basin/map/columnwise.hpp>
 #include <basin/map/function_map.hpp>
 #include <basin/map/power.hpp>
-#include <basin/solver/agreement.hpp>
 #include <basin/solver/anderson.hpp>
+#include <basin/solver/automatic.hpp>
 #include <basin/solver/basin_preserving.hpp>
 #include <basin/solver/broyden.hpp>
 #include <basin/solver/extrapolation.hpp>
@@ -281,6 +282,7 @@ TEST_CASE("a column's bits depend on nothing else", "[solver]") {
   check(broyden{.window = 4});
   check(basin::mpe{.window = 3});
   check(basin_preserving{});
+  check(basin::automatic{});
 }
 
 TEST_CASE("in float Anderson ends where Picard does, in less", "[solver]") {
@@ -305,10 +307,24 @@ TEST_CASE("basin_preserving goes where the dynamics goes", "[solver]") {
   CHECK(found.count(status::converged) == 2000);
   CHECK((found.states.row(0).array() > 0).cwiseEqual(starts.row(0).array() > 0).all());
   CHECK(10 * found.work.evaluations < truth.work.evaluations);
-  const auto sample = basin::follow_sample(be, fast, starts, found, 20);
+  const auto sample = fast.follow_sample(be, starts, found, 20);
   CHECK(sample.followed == 20);
   CHECK(sample.agreed == 20);
   CHECK(sample.others.empty());
+  CHECK(sample.evaluations > 20 * 100);
+  CHECK(found.agreement.followed == 0);
+  const auto asked = fast.solve(be, starts, basin::run_options{.follow = 20});
+  CHECK(asked.agreement.followed == 20);
+  CHECK(asked.agreement.agreed == 20);
+  CHECK(asked.agreement.evaluations == sample.evaluations);
+  CHECK(asked.work.evaluations == found.work.evaluations);
+  // Who is asked to stop has followed nothing.
+  std::stop_source stop;
+  stop.request_stop();
+  CHECK(fast.follow_sample(be, starts, found, 20, stop.get_token()).followed == 0);
+  CHECK_THROWS_AS(fast.follow_sample(be, starts.leftCols(3), found, 20), basin::size_error);
+  // Without acceleration there is nothing to compare.
+  CHECK(plain.solve(be, starts, basin::run_options{.follow = 20}).agreement.followed == 0);
 }
 
 TEST_CASE("follow_sample finds the starts that were sent elsewhere", "[solver]") {
@@ -317,7 +333,7 @@ TEST_CASE("follow_sample finds the starts that were sent elsewhere", "[solver]")
   FixedPointSolver fast{double_well, basin_preserving{}, stopping{.residual = 1e-8}};
   auto found = fast.solve(be, starts);
   for (index_t j = 0; j < 40; j += 2) found.states(0, j) *= -1;  // to the other attractor
-  const auto sample = basin::follow_sample(be, fast, starts, found, 40);
+  const auto sample = fast.follow_sample(be, starts, found, 40);
   CHECK(sample.followed == 40);
   CHECK(sample.agreed == 20);
   REQUIRE(sample.others.size() == 20);

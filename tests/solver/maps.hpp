@@ -68,6 +68,7 @@ void require_same(const Result& a, const Result& b) {
              (std::isnan(a.residual[i]) && std::isnan(b.residual[i]))));
     REQUIRE((a.states.col(j).array() == b.states.col(j).array()).all());
   }
+  REQUIRE(a.acceleration == b.acceleration);
 }
 
 }  // namespace maps

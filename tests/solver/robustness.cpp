@@ -34,17 +34,11 @@ struct answer {
   VectorXd z;
 };
 
-constexpr basin::stopping rule{.residual = problems::tolerance,
-                               .max_iterations = problems::budget,
-                               .max_evaluations = problems::budget};
+using problems::rule;
 
 template <class Accelerator>
 answer solve(const problem& p, const char* name, const Accelerator& accelerator) {
-  const auto map = basin::function_map(p.k, [&p](const auto& Z, auto& out) {
-    for (index_t j = 0; j < Z.cols(); ++j) p.map(Z.col(j).data(), out.col(j).data());
-  });
-  basin::FixedPointSolver solver{map, accelerator, rule};
-  const auto found = solver.solve(basin::cpu<double>(1), p.start);
+  const auto found = problems::solve(p, accelerator);
   return {name,
           found.status[0],
           found.residual[0],

@@ -22,6 +22,10 @@
 ///         after each evaluation: residual = ‖f - z‖², NaN or infinite where f is. Answers
 ///         whether it has put an earlier state and its value in the place of z and f
 ///
+/// and, where it has something to say of a column in the result,
+///
+///     acceleration_report report(const record<Scalar>&) const
+///
 /// Anything else has a nested `template <class Backend> class state` with
 ///
 ///     state(const Accelerator&, const Backend&, index_t k, index_t columns)
@@ -56,6 +60,7 @@
 #include <basin/backend/array_view.hpp>
 #include <basin/core/error.hpp>
 #include <basin/core/host_device.hpp>
+#include <basin/solver/acceleration_report.hpp>
 
 namespace basin {
 
@@ -81,6 +86,13 @@ concept reviewing_accelerator = requires(const A& a, typename A::template record
                                          Scalar* x, index_t k, Scalar residual) {
   { a.review(record, x, x, x, k, residual) } -> std::same_as<bool>;
 };
+
+/// Whether an accelerator has something to say of a column.
+template <class A, class Scalar>
+concept reporting_accelerator =
+    requires(const A& a, const typename A::template record<Scalar>& record) {
+      { a.report(record) } -> std::same_as<acceleration_report>;
+    };
 }  // namespace detail
 
 /// An accelerator that works on every column by itself.

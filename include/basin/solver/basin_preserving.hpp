@@ -12,6 +12,7 @@
 #include <basin/backend/cpu/scratch.hpp>
 #include <basin/core/error.hpp>
 #include <basin/core/finite.hpp>
+#include <basin/solver/acceleration_report.hpp>
 #include <basin/solver/anderson.hpp>
 #include <basin/solver/column_accelerator.hpp>
 #include <basin/solver/step_recurrence.hpp>
@@ -51,8 +52,8 @@ struct basin_preserving;
 /// longest on the way, and `inside` from then on. That radius is a heuristic, and so is the
 /// rest: a start within the error of a leap of a boundary between basins may be sent to the
 /// other side, and a slow passage near a saddle can be taken for an arrival.
-/// `follow_sample` (solver/agreement.hpp) follows some starts to the end without acceleration and
-/// says how many agree.
+/// With `run_options::follow` some starts are iterated to the end without acceleration, and the
+/// result says how many agree.
 ///
 /// Memory: that of the inner accelerator and 6 k numbers a column. Cost of a step without
 /// the map's: that of the inner one and some 40 k flops.
@@ -60,8 +61,8 @@ struct basin_preserving;
 /// @code
 /// #include <iostream>
 /// #include <basin/map/function_map.hpp>
-/// #include <basin/solver/agreement.hpp>
 /// #include <basin/solver/basin_preserving.hpp>
+/// #include <basin/solver/fixed_point_solver.hpp>
 ///
 /// int main() {
 ///   // Two attractors, at ±1 on the first axis, each with a rate of 0.98.
@@ -71,14 +72,12 @@ struct basin_preserving;
 ///     next.row(1) *= 0.3;
 ///     return next;
 ///   });
-///   const basin::cpu<double> cpu;
 ///   const Eigen::MatrixXd starts = Eigen::MatrixXd::Random(2, 100);
 ///   basin::FixedPointSolver solver{map, basin::basin_preserving{},
 ///                                  basin::stopping{.residual = 1e-10}};
-///   const auto found = solver.solve(cpu, starts);
-///   const auto sample = basin::follow_sample(cpu, solver, starts, found, 10);
-///   std::cout << found.work.evaluations << " evaluations; of " << sample.followed
-///             << " starts that were followed " << sample.agreed << " agree\n";
+///   const auto found = solver.solve(starts, basin::run_options{.follow = 10});
+///   std::cout << found.work.evaluations << " evaluations; of " << found.agreement.followed
+///             << " starts that were followed " << found.agreement.agreed << " agree\n";
 /// }
 /// @endcode
 ///
@@ -90,7 +89,9 @@ struct basin_preserving {
   leap_tolerances inside = {.linearity = 0.1, .across = 0.3};       ///< of the trusted radius
   /// The trusted radius: a step's length, in the longest steps on the way. 0: never inside.
   double trusted = 0.5;
-  index_t declines = 16;  ///< states in a row with a shorter step each, before any is inside
+  /// States in a row with a shorter step each and no leap taken back, before any is inside.
+  index_t declines = 16;
+  index_t declines_to_limit = 0;  ///< the same, before the limit is gone to
   /// Largest error of the step after a leap along the trajectory, where it costs time alone.
   double agreement = 0.9;
   /// Least rate of the recurrence at which to leap. What converges fast is soon done without,
@@ -119,8 +120,8 @@ struct basin_preserving {
   void each_setting(Visit&& visit) const {
     if constexpr (requires { inner.each_setting(visit); }) inner.each_setting(visit);
     visit(outside.linearity), visit(outside.across), visit(inside.linearity);
-    visit(inside.across), visit(trusted), visit(declines), visit(agreement), visit(slow),
-        visit(settling);
+    visit(inside.across), visit(trusted), visit(declines), visit(declines_to_limit),
+        visit(agreement), visit(slow), visit(settling);
     visit(longest), visit(between);
   }
 
@@ -141,6 +142,8 @@ struct basin_preserving {
     std::int32_t declines = 0;  ///< states in a row at which ‖r‖ was less than before
     bool trusts = false;        ///< the latest state is inside the trusted radius
     double settled_at = 0;      ///< ‖r‖² where the limit was gone to, while that is doubted
+    dominant_modes shown = dominant_modes::unknown;  ///< by the latest fit
+    acceleration_report report;                      ///< of the latest leap, if there was any
     detail::step_recurrence steps;
   };
   [[nodiscard]] index_t memory(index_t k) const { return inner.memory(k) + 6 * k; }
@@ -158,6 +161,7 @@ struct basin_preserving {
     std::copy_n(f, k, value);
     inner.advance(c.inner, memory, limit, value, k);
     if (c.latest == c.settled && c.goes_on) {
+      ++c.report.limits;
       remember(at, z, f);
       std::copy_n(limit, k, z);
       return;
@@ -165,6 +169,7 @@ struct basin_preserving {
     const auto square = static_cast<double>(detail::squared_norm(r, k));
     c.most = std::max(c.most, square);
     take_residual(c, at, r, rounding(z, k));
+    // A leap that is taken back brings the same state again, and ends the count.
     c.declines = square < c.latest_square ? c.declines + 1 : 0;
     c.latest_square = square;
     c.trusts = square <= trusted * trusted * c.most && c.declines >= declines && c.foretells &&
@@ -216,6 +221,7 @@ struct basin_preserving {
       if (to_limit) c.foretells = false;
       return false;
     }
+    ++c.report.taken_back;
     std::copy_n(at.z, k, z);
     std::copy_n(at.f, k, f);
     if (to_limit && c.known == 0) {  // not the first step to the limit: nothing else is known
@@ -231,6 +237,12 @@ struct basin_preserving {
     c.inner = {};
     c.latest = c.iterated;
     return true;
+  }
+
+  /// What is said of a column in the result.
+  template <class Scalar>
+  [[nodiscard]] acceleration_report report(const record<Scalar>& c) const {
+    return c.report;
   }
 
  private:
@@ -261,6 +273,14 @@ struct basin_preserving {
     return c.trusts ? inside : outside;
   }
 
+  /// Puts into the report what the latest fit shows.
+  template <class Scalar>
+  static void describe(record<Scalar>& c) {
+    c.report.modes = c.shown;
+    c.report.rate = static_cast<float>(c.steps.rate());
+    c.report.angle = static_cast<float>(c.steps.angle());
+  }
+
   /// Forgets everything but where the column is.
   template <class Scalar>
   static void start_again(record<Scalar>& c) {
@@ -288,6 +308,7 @@ struct basin_preserving {
     std::copy_n(at.z, at.k, z);
     std::copy_n(at.f, at.k, f);
     start_again(c);
+    ++c.report.taken_back;
     c.saddle = true;
     return true;
   }
@@ -316,7 +337,9 @@ struct basin_preserving {
     Scalar* const r1 = at.residual(1);
     Scalar* const r2 = at.residual(2);
     Scalar* const r3 = at.residual(3);
+    bool tells = false;  // whether the error says how many modes there are
     if (c.known >= 2) {
+      tells = c.foretells && c.steps.second != 0;
       c.error = c.foretells ? c.steps.error(r, r1, r2, noise, at.k) : 1.0;
       c.steps = detail::step_recurrence::fit(r, r1, r2, r3, c.known >= 3, at.k);
       c.foretells = true;
@@ -324,6 +347,10 @@ struct basin_preserving {
       // Behind a leap: what was foretold there is no ground for a fit, so one term.
       c.steps = detail::step_recurrence::fit(r, r1, at.k);
       c.error = c.steps.error(r, r1, r1, noise, at.k);
+    }
+    if (c.foretells && (tells || c.error <= inside.linearity)) {
+      c.shown = c.steps.modes(c.error <= inside.linearity, slow);
+      if (c.report.leaps + c.report.limits == 0) describe(c);
     }
     std::copy_n(r2, at.k, r3);
     std::copy_n(r1, at.k, r2);
@@ -356,8 +383,8 @@ struct basin_preserving {
     const auto h = static_cast<index_t>(c.length);
     const double rate = c.steps.rate();
     if (!(rate >= slow)) return false;
-    const bool to_limit =
-        !c.saddle && rate < 1 && std::pow(rate, static_cast<double>(h)) < settling;
+    const bool to_limit = !c.saddle && c.declines >= declines_to_limit && rate < 1 &&
+                          std::pow(rate, static_cast<double>(h)) < settling;
     const auto w = c.steps.after(h);
     if (!std::isfinite(w.sum_now) || !std::isfinite(w.sum_before)) return false;
     if (to_limit && !agrees(c, at, z, limit)) return false;
@@ -376,6 +403,8 @@ struct basin_preserving {
       }
     }
     c.latest = to_limit ? c.settled : c.leapt;
+    ++(to_limit ? c.report.limits : c.report.leaps);
+    describe(c);
     return true;
   }
 };

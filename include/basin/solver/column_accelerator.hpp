@@ -78,6 +78,17 @@ class ColumnState {
     archive.array(place_.data(), static_cast<index_t>(place_.size()));
   }
 
+  /// What the accelerator says of every start of a run, in their order. All starts of such a run
+  /// begin at once, and a column's memory never leaves its place.
+  [[nodiscard]] std::vector<acceleration_report> report() const
+    requires detail::reporting_accelerator<Accelerator, scalar>
+  {
+    std::vector<acceleration_report> reports;
+    reports.reserve(records_.size());
+    for (const record& c : records_) reports.push_back(settings_.report(c));
+    return reports;
+  }
+
   /// What is remembered of column j.
   [[nodiscard]] record& record_of(index_t j) {
     return records_[static_cast<std::size_t>(place(j))];

@@ -19,6 +19,7 @@
 #include <basin/map/columnwise.hpp>
 #include <basin/map/concept.hpp>
 #include <basin/solver/accelerator.hpp>
+#include <basin/solver/agreement.hpp>
 #include <basin/solver/checkpoint.hpp>
 #include <basin/solver/column_accelerator.hpp>
 #include <basin/solver/column_steps.hpp>
@@ -99,7 +100,13 @@ class FixedPointSolver {
                   "basin::has_jvp fails: this accelerator takes products with the Jacobian; see "
                   "differentiable and finite_difference");
     if constexpr (maps && accelerates && derives) {
-      return run_from(be, starts, options, observers...);
+      FixedPointResult<B> result = run_from(be, starts, options, observers...);
+      if constexpr (!takes_the_value<Accelerator>) {
+        if (options.follow > 0) {
+          result.agreement = follow_sample(be, starts, result, options.follow, options.stop);
+        }
+      }
+      return result;
     } else {
       return {};
     }
@@ -156,6 +163,37 @@ class FixedPointSolver {
                                            const run_options& options = {},
                                            Observers&&... observers) {
     return resume(be, Checkpoint<B>::load(path), options, observers...);
+  }
+
+  /// Iterates some starts of an accelerated run without acceleration, under the same stopping
+  /// rule, and compares the ends. A residual is not an error: by three more steps from either end
+  /// the rate q is measured, and the ends are the same place if they are no further apart than
+  /// three times the sum of their ‖r‖ / (1 - q).
+  ///
+  /// Cost: all iterations of those starts.
+  /// @param starts k × N, those of the run
+  /// @param found what the run gave back
+  /// @param count starts to follow, evenly spaced among those that converged
+  /// @param stop ask it to stop, and the starts that have not arrived do not count
+  /// @throws size_error unless `found` has as many columns as `starts`
+  template <basin::backend B>
+    requires latent_map<Map, B>
+  [[nodiscard]] basin_agreement follow_sample(const B& be, const typename B::const_view& starts,
+                                              const FixedPointResult<B>& found, index_t count,
+                                              const std::stop_token& stop = {}) {
+    require_size("follow_sample", "number of starts", static_cast<index_t>(starts.cols()),
+                 found.size());
+    const std::vector<index_t> which = detail::sample_of_converged(found.status, count);
+    if (which.empty()) return {};
+    auto by_reference = [this](const B& on, const typename B::const_view& Z,
+                               typename B::view& out) { evaluate(on, map_, Z, out); };
+    FixedPointSolver<decltype(by_reference), picard, Stopping> plain(by_reference, {}, rule_);
+    const auto from = detail::chosen_columns(be, starts, which);
+    const auto ends = detail::chosen_columns(be, columns(be, found.states, 0, found.size()), which);
+    return detail::compare_ends(
+        be, plain.map(), which, ends,
+        plain.solve(be, columns(be, from, 0, static_cast<index_t>(which.size())),
+                    run_options{.stop = stop}));
   }
 
  private:
@@ -325,6 +363,7 @@ class FixedPointSolver {
       std::filesystem::remove(options.checkpoint, ignored);
     }
     FixedPointResult<B>& result = run.result;
+    if constexpr (requires { memory.report(); }) result.acceleration = memory.report();
     index_t slowest = 0;
     for (const index_t n : result.evaluations) {
       result.work.evaluations += n;

@@ -21,6 +21,10 @@ struct run_options {
   std::string checkpoint = {};
   /// Seconds between two checkpoints.
   double checkpoint_seconds = 60;
+  /// Starts of an accelerated run that are iterated to the end without acceleration afterwards,
+  /// see `FixedPointSolver::follow_sample`; the result says in `agreement` how many agree. At the
+  /// cost of all of their iterations; a run that is resumed has no starts, and follows none.
+  index_t follow = 0;
 };
 
 }  // namespace basin

@@ -9,6 +9,7 @@
 
 #include <basin/core/index.hpp>
 #include <basin/core/status.hpp>
+#include <basin/solver/acceleration_report.hpp>
 
 namespace basin {
 
@@ -18,6 +19,14 @@ struct solver_work {
   /// What the loop that waits for its slowest column spends more: N times the
   /// evaluations of the slowest, less those spent.
   index_t saved = 0;
+};
+
+/// How many starts of a sample end where the dynamics takes them.
+struct basin_agreement {
+  index_t followed = 0;         ///< starts that were iterated to the end without acceleration
+  index_t agreed = 0;           ///< of those, that ended at the same place
+  std::vector<index_t> others;  ///< the starts that did not
+  index_t evaluations = 0;      ///< that following them took; not among the result's
 };
 
 /// The end of every start, in the order of the starts.
@@ -34,6 +43,10 @@ struct FixedPointResult {
   std::vector<index_t> evaluations;  ///< of f for this column
   std::vector<basin::status> status;
   std::vector<index_t> period;  ///< of a cycle; 1 where converged; else 0
+  /// What the accelerator says of each start; empty where it says nothing.
+  std::vector<acceleration_report> acceleration;
+  /// Of the sample that `run_options::follow` asks for.
+  basin_agreement agreement;
   solver_work work;
 
   [[nodiscard]] index_t size() const noexcept { return static_cast<index_t>(status.size()); }

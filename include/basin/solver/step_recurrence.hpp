@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include <basin/core/index.hpp>
+#include <basin/solver/acceleration_report.hpp>
 #include <basin/solver/updated_qr.hpp>
 
 namespace basin::detail {
@@ -68,6 +69,25 @@ struct step_recurrence {
   [[nodiscard]] double rate() const {
     const double discriminant = first * first / 4 + second;
     return discriminant >= 0 ? std::abs(first / 2) + std::sqrt(discriminant) : std::sqrt(-second);
+  }
+
+  /// Of the roots where they are a complex pair, else 0.
+  [[nodiscard]] double angle() const {
+    const double discriminant = first * first / 4 + second;
+    return discriminant < 0 ? std::atan2(std::sqrt(-discriminant), first / 2) : 0.0;
+  }
+
+  /// What it shows of the map's slowest modes.
+  /// @param foretells whether the steps follow it
+  /// @param slow the rate below which a mode is fast
+  [[nodiscard]] dominant_modes modes(bool foretells, double slow) const {
+    if (!foretells) return dominant_modes::many;
+    if (rate() < slow) return dominant_modes::fast;
+    const double discriminant = first * first / 4 + second;
+    if (discriminant < 0) return dominant_modes::pair;
+    // The other root is negligible where it decays twice as fast.
+    const double other = std::abs(std::abs(first / 2) - std::sqrt(discriminant));
+    return other < rate() * rate() ? dominant_modes::one_real : dominant_modes::two_real;
   }
 
   /// Whether every mode of it decays without turning: real roots in [0, 1), or one of them
