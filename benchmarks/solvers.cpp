@@ -5,15 +5,19 @@
 #include <algorithm>
 #include <cstdio>
 #include <iostream>
+#include <limits>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <basin/core/version.hpp>
 #include <basin/io/npy.hpp>
 #include <basin/map/columnwise.hpp>
+#include <basin/map/concept.hpp>
 #include <basin/model/model_file.hpp>
 #include <basin/solver/anderson.hpp>
+#include <basin/solver/automatic.hpp>
 #include <basin/solver/basin_preserving.hpp>
 #include <basin/solver/fixed_point_solver.hpp>
 
@@ -46,7 +50,7 @@ std::vector<row> all_rows() {
   for (const int threads : {1, 2}) {
     for (const char* starts : {"images", "noise"}) {
       for (const char* accelerator :
-           {"picard", "basin_preserving", "network", "bold", "anderson"}) {
+           {"picard", "basin_preserving", "automatic", "network", "bold", "anderson"}) {
         rows.push_back({accelerator, starts, threads});
       }
     }
@@ -74,6 +78,7 @@ result solve(const Inputs& inputs, const row& what, double residual) {
   };
   if (what.accelerator == "picard") return run(basin::picard{});
   if (what.accelerator == "anderson") return run(basin::anderson{});
+  if (what.accelerator == "automatic") return run(basin::automatic{});
   if (what.accelerator == "network") return run(network);
   if (what.accelerator == "bold") return run(bold);
   return run(basin::basin_preserving{});
@@ -91,45 +96,100 @@ Eigen::MatrixX<Scalar> grid(const Eigen::Vector2d& low, const Eigen::Vector2d& h
   return starts;
 }
 
-// Prints, as JSON, for each accelerator the evaluations and the starts that end elsewhere than
-// Picard's, and of those the ones that are within a cell of another basin.
-template <class Scalar, class Map>
-void print_basins(const Map& map, const Eigen::MatrixX<Scalar>& starts, index_t n,
-                  double residual) {
-  const basin::cpu<Scalar> be;
-  const basin::stopping rule{.residual = residual, .max_iterations = 100000};
-  basin::FixedPointSolver plain{map, basin::picard{}, rule};
-  const auto truth = plain.solve(be, starts);
-  const auto apart = [&](const auto& ends, index_t i, index_t j) {
-    return !((ends.col(i) - truth.states.col(j)).norm() <= Scalar(0.1));
-  };
-  const auto near_another = [&](index_t j) {
-    for (index_t a = std::max<index_t>(0, j / n - 1); a <= std::min(n - 1, j / n + 1); ++a) {
-      for (index_t b = std::max<index_t>(0, j % n - 1); b <= std::min(n - 1, j % n + 1); ++b) {
-        if (apart(truth.states, a * n + b, j)) return true;
-      }
+// A grid of starts, and where Picard's iteration takes them.
+template <class Scalar>
+class Basins {
+ public:
+  template <class Map>
+  Basins(const Map& map, Eigen::MatrixX<Scalar> starts, const basin::stopping& rule)
+      : starts_(std::move(starts)) {
+    basin::FixedPointSolver plain{map, basin::picard{}, rule};
+    truth_ = plain.solve(basin::cpu<Scalar>(), starts_);
+    // Starts whose way is slow at its end: by the ratio of the steps behind it.
+    Eigen::MatrixX<Scalar> steps[3], z = truth_.states;
+    for (auto& step : steps) {
+      Eigen::MatrixX<Scalar> f = z;
+      basin::evaluate(basin::cpu<Scalar>(), plain.map(), z, f);
+      step = f - z;
+      z = f;
     }
-    return false;
-  };
-  std::printf("{\"starts\": %td, \"picard\": {\"evaluations\": %td}", starts.cols(),
-              truth.work.evaluations);
-  const auto compare = [&](const char* name, const auto& accelerator) {
+    for (index_t j = 0; j < starts_.cols(); ++j) {
+      slow_.push_back(steps[2].col(j).norm() >= Scalar(0.81) * steps[0].col(j).norm());
+    }
+  }
+
+  [[nodiscard]] index_t evaluations() const { return truth_.work.evaluations; }
+
+  // As JSON: evaluations, the share of Picard's that the slow starts took, and the starts that
+  // end elsewhere with the distance from each to the nearest start of another basin.
+  template <class Map, class Accelerator>
+  void print(const char* name, const Map& map, const Accelerator& accelerator,
+             const basin::stopping& rule) const {
     basin::FixedPointSolver solver{map, accelerator, rule};
-    const auto found = solver.solve(be, starts);
-    index_t elsewhere = 0, near = 0;
-    for (index_t j = 0; j < starts.cols(); ++j) {
-      if (!apart(found.states, j, j)) continue;
-      ++elsewhere;
-      if (near_another(j)) ++near;
+    const auto found = solver.solve(basin::cpu<Scalar>(), starts_);
+    double slow = 0;
+    double slow_of_picard = 0;
+    std::vector<index_t> elsewhere;
+    for (index_t j = 0; j < starts_.cols(); ++j) {
+      const auto at = static_cast<std::size_t>(j);
+      if (slow_[at]) {
+        slow += static_cast<double>(found.evaluations[at]);
+        slow_of_picard += static_cast<double>(truth_.evaluations[at]);
+      }
+      if (apart(found.states, j, j)) elsewhere.push_back(j);
     }
-    std::printf(", \"%s\": {\"evaluations\": %td, \"elsewhere\": %td, \"near_boundary\": %td}",
-                name, found.work.evaluations, elsewhere, near);
+    const double cell = (starts_.col(1) - starts_.col(0)).norm();
+    index_t near = 0;
+    std::string exceptions;
+    for (const index_t j : elsewhere) {
+      const double distance = to_boundary(j);
+      if (distance <= 1.5 * cell) ++near;
+      if (elsewhere.size() > 50) continue;
+      if (!exceptions.empty()) exceptions += ", ";
+      exceptions += "[" + std::to_string(starts_(0, j)) + ", " + std::to_string(starts_(1, j)) +
+                    ", " + std::to_string(distance) + "]";
+    }
+    std::printf(
+        ", \"%s\": {\"evaluations\": %td, \"slow_share\": %.4f, \"elsewhere\": %zu, "
+        "\"near_boundary\": %td, \"exceptions\": [%s]}",
+        name, found.work.evaluations, slow_of_picard > 0 ? slow / slow_of_picard : 1.0,
+        elsewhere.size(), near, exceptions.c_str());
+  }
+
+ private:
+  [[nodiscard]] bool apart(const Eigen::MatrixX<Scalar>& ends, index_t i, index_t j) const {
+    return !((ends.col(i) - truth_.states.col(j)).norm() <= Scalar(0.1));
+  }
+  // From start j to the nearest of the grid that Picard's iteration takes elsewhere.
+  [[nodiscard]] double to_boundary(index_t j) const {
+    double least = std::numeric_limits<double>::infinity();
+    for (index_t i = 0; i < starts_.cols(); ++i) {
+      const auto distance = static_cast<double>((starts_.col(i) - starts_.col(j)).norm());
+      if (distance < least && apart(truth_.states, i, j)) least = distance;
+    }
+    return least;
+  }
+
+  Eigen::MatrixX<Scalar> starts_;
+  basin::FixedPointResult<basin::cpu<Scalar>> truth_;
+  std::vector<bool> slow_;
+};
+
+template <class Scalar, class Map>
+void print_basins(const Map& map, const Eigen::MatrixX<Scalar>& starts, double residual) {
+  const basin::stopping rule{.residual = residual, .max_iterations = 100000};
+  const Basins<Scalar> basins(map, starts, rule);
+  std::printf("{\"starts\": %td, \"picard\": {\"evaluations\": %td}", starts.cols(),
+              basins.evaluations());
+  const auto print = [&](const char* name, const auto& accelerator) {
+    basins.print(name, map, accelerator, rule);
   };
-  compare("strict", strict);
-  compare("default", basin::basin_preserving<>{});
-  compare("network", network);
-  compare("bold", bold);
-  compare("anderson", basin::anderson{});
+  print("strict", strict);
+  print("basin_preserving", basin::basin_preserving<>{});
+  print("automatic", basin::automatic{});
+  print("network", network);
+  print("bold", bold);
+  print("anderson", basin::anderson{});
   std::printf("}\n");
 }
 
@@ -154,16 +214,16 @@ auto oscillator() {
 void print_basins(const std::string& folder, std::string_view problem, index_t n) {
   const auto square = grid<double>({-2, -2}, {2, 2}, n);
   if (problem == "newton") {
-    print_basins<double>(newton(1), square, n, 1e-10);
+    print_basins<double>(newton(1), square, 1e-10);
   } else if (problem == "relaxed_newton") {
-    print_basins<double>(newton(0.1), square, n, 1e-10);
+    print_basins<double>(newton(0.1), square, 1e-10);
   } else if (problem == "oscillator") {
-    print_basins<double>(oscillator(), square, n, 1e-8);
+    print_basins<double>(oscillator(), square, 1e-8);
   } else {
     const Inputs inputs(folder);
     const Eigen::MatrixXd codes = inputs.images.cast<double>();
     print_basins<float>(
-        inputs.f, grid<float>(codes.rowwise().minCoeff(), codes.rowwise().maxCoeff(), n), n, 1e-5);
+        inputs.f, grid<float>(codes.rowwise().minCoeff(), codes.rowwise().maxCoeff(), n), 1e-5);
   }
 }
 

@@ -118,4 +118,5 @@ def main():
             os.replace(options.results + ".new", options.results)
 
 
-main()
+if __name__ == "__main__":
+    main()
