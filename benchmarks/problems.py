@@ -119,7 +119,8 @@ PEERS = {
     "jaxopt AndersonAcceleration": with_jaxopt(jaxopt.AndersonAcceleration),
     "jaxopt FixedPointIteration": with_jaxopt(jaxopt.FixedPointIteration),
     # Its line search would need the map's gradient.
-    "jaxopt Broyden": with_jaxopt(jaxopt.Broyden, stepsize=1.0, history_size=50),
+    # It begins with gamma times the identity for the inverse of the Jacobian of f(z) - z.
+    "jaxopt Broyden": with_jaxopt(jaxopt.Broyden, stepsize=1.0, gamma=-1.0, history_size=50),
 }
 KINSOL = {"KINSOL Anderson(5)": 5, "KINSOL Anderson(10)": 10}
 

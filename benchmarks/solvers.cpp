@@ -114,7 +114,8 @@ class Basins {
       z = f;
     }
     for (index_t j = 0; j < starts_.cols(); ++j) {
-      slow_.push_back(steps[2].col(j).norm() >= Scalar(0.81) * steps[0].col(j).norm());
+      slow_.push_back(steps[0].col(j).norm() > 0 &&
+                      steps[2].col(j).norm() >= Scalar(0.81) * steps[0].col(j).norm());
     }
   }
 

@@ -3,7 +3,9 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <stdexcept>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 #include <Eigen/Dense>
@@ -123,6 +125,8 @@ void require_close(const std::vector<VectorXd>& a, const std::vector<VectorXd>& 
     REQUIRE((a[t] - b[t]).norm() <= most * (1 + b[t].norm()));
   }
 }
+
+MatrixXd starts_of_one_row() { return maps::starts(1, 10, 22); }
 
 const auto double_well = basin::function_map(2, [](const auto& Z) {
   auto next = Z.eval();
@@ -265,6 +269,7 @@ TEST_CASE("a column's bits depend on nothing else", "[solver]") {
       const auto at = static_cast<std::size_t>(j);
       CHECK((alone.states.col(0).array() == all.states.col(j).array()).all());
       CHECK(alone.evaluations[0] == all.evaluations[at]);
+      if (!all.acceleration.empty()) CHECK(alone.acceleration[0] == all.acceleration[at]);
     }
     // Interrupted by a file and resumed.
     std::stop_source stop;
@@ -321,7 +326,9 @@ TEST_CASE("basin_preserving goes where the dynamics goes", "[solver]") {
   // Who is asked to stop has followed nothing.
   std::stop_source stop;
   stop.request_stop();
-  CHECK(fast.follow_sample(be, starts, found, 20, stop.get_token()).followed == 0);
+  const auto stopped = fast.follow_sample(be, starts, found, 20, stop.get_token());
+  CHECK(stopped.followed == 0);
+  CHECK(stopped.undecided == 20);
   CHECK_THROWS_AS(fast.follow_sample(be, starts.leftCols(3), found, 20), basin::size_error);
   // Without acceleration there is nothing to compare.
   CHECK(plain.solve(be, starts, basin::run_options{.follow = 20}).agreement.followed == 0);
@@ -338,6 +345,60 @@ TEST_CASE("follow_sample finds the starts that were sent elsewhere", "[solver]")
   CHECK(sample.agreed == 20);
   REQUIRE(sample.others.size() == 20);
   for (std::size_t i = 0; i < 20; ++i) CHECK(sample.others[i] == 2 * static_cast<index_t>(i));
+}
+
+TEST_CASE("a saddle does not agree with an attractor", "[solver]") {
+  const basin::cpu<double> be;
+  FixedPointSolver fast{double_well, anderson{}, stopping{.residual = 1e-5}};
+  const MatrixXd starts = 2 * maps::starts(2, 30, 15);
+  auto found = fast.solve(be, starts);
+  found.status.assign(30, status::converged);
+  found.states.setZero();
+  found.states.row(0).setConstant(9e-4);  // its residual is 9e-6
+  const auto sample = fast.follow_sample(be, starts, found, 30);
+  CHECK(sample.followed == 30);
+  CHECK(sample.agreed == 0);
+  // At an attractor, to the last bit or one off, they agree.
+  const auto side = [](double x) { return x > 0 ? 1.0 : -1.0; };
+  found.states.row(0) = starts.row(0).unaryExpr(side);
+  CHECK(fast.follow_sample(be, starts, found, 30).agreed == 30);
+  found.states.row(0) *= 1 + 3e-16;
+  CHECK(fast.follow_sample(be, starts, found, 30).agreed == 30);
+}
+
+TEST_CASE("what following cannot tell it does not tell", "[solver]") {
+  // Picard's iteration takes more than the budget.
+  const auto slow = basin::function_map(1, [](const auto& Z) { return MatrixXd(0.9999 * Z); });
+  FixedPointSolver solver{slow, basin::automatic{},
+                          stopping{.residual = 1e-8, .max_iterations = 3000}};
+  const auto found = solver.solve(MatrixXd::Ones(1, 1), basin::run_options{.follow = 1});
+  REQUIRE(found.status[0] == status::converged);
+  CHECK(found.agreement.followed == 0);
+  CHECK(found.agreement.undecided == 1);
+  CHECK(found.agreement.others.empty());
+
+  // A map that throws while starts are followed: the run is not lost.
+  int calls = 0;
+  int least = std::numeric_limits<int>::max();
+  const auto fragile = basin::function_map(1, [&](const auto& Z) {
+    if (++calls > least) throw std::runtime_error("a fault");
+    return MatrixXd(0.98 * Z);
+  });
+  FixedPointSolver other{fragile, basin_preserving{}, stopping{.residual = 1e-8}};
+  REQUIRE(other.solve(MatrixXd::Ones(1, 1)).status[0] == status::converged);
+  least = calls + 10;
+  calls = 0;
+  const auto kept = other.solve(MatrixXd::Ones(1, 1), basin::run_options{.follow = 1});
+  CHECK(kept.status[0] == status::converged);
+  CHECK(kept.agreement.followed == 0);
+  CHECK(kept.agreement.failure.find("a fault") != std::string::npos);
+
+  // A batch-coupled map's starts are not apart from each other.
+  const auto coupled = basin::batch_coupled(
+      [](const auto& Z) -> MatrixXd { return 0.5 * (Z.colwise() + Z.rowwise().mean()); });
+  FixedPointSolver together{coupled, basin::damped{}, stopping{.residual = 1e-8}};
+  CHECK_THROWS_AS(together.solve(starts_of_one_row(), basin::run_options{.follow = 3}),
+                  basin::argument_error);
 }
 
 TEST_CASE("settings of accelerators are checked", "[solver]") {

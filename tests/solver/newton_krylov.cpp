@@ -2,6 +2,7 @@
 // a run must keep of it.
 #include <cmath>
 #include <filesystem>
+#include <stdexcept>
 #include <vector>
 
 #include <Eigen/Dense>
@@ -9,6 +10,8 @@
 #include <basin/map/affine.hpp>
 #include <basin/map/columnwise.hpp>
 #include <basin/map/differentiable.hpp>
+#include <basin/map/finite_difference.hpp>
+#include <basin/map/function_map.hpp>
 #include <basin/solver/fixed_point_solver.hpp>
 #include <basin/solver/newton.hpp>
 #include <basin/solver/newton_krylov.hpp>
@@ -173,6 +176,34 @@ TEST_CASE("a column of Newton-Krylov is the same in any batch, resumed too", "[s
                          if (++iterations == after) stop.request_stop();
                        });
     maps::require_same(all, solver.resume(basin::cpu<double>(2), path));
+  }
+}
+
+TEST_CASE("a map that throws in a product loses nothing", "[solver]") {
+  // Evaluations of f by which products are differences; the one numbered `fails` throws.
+  int calls = 0;
+  int fails = 0;
+  const auto map = basin::finite_difference(basin::function_map(6, [&](const auto& Z) {
+    if (++calls == fails) throw std::runtime_error("a fault");
+    return Eigen::MatrixXd(0.9 * Z.array().sin() + 0.2);
+  }));
+  const MatrixXd starts = 3 * maps::starts(6, 5, 21);
+  FixedPointSolver solver{map, newton_krylov{}, stopping{.residual = 1e-10}};
+  const basin::cpu<double> one(1);
+  const auto whole = solver.solve(one, starts);
+  REQUIRE(whole.count(status::converged) == 5);
+  const int all = calls;
+  REQUIRE(all > 20);
+  for (fails = 2; fails <= all; ++fails) {
+    INFO(fails);
+    calls = 0;
+    try {
+      (void)solver.solve(one, starts);
+      FAIL("it did not throw");
+    } catch (const basin::map_failure<basin::cpu<double>>& failure) {
+      calls = all;  // no more faults
+      maps::require_same(whole, solver.resume(one, failure.checkpoint()));
+    }
   }
 }
 

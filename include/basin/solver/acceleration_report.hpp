@@ -43,8 +43,8 @@ enum class dominant_modes : std::uint8_t {
 /// the latest leap or step to a limit, or of the end where there was none.
 struct acceleration_report {
   dominant_modes modes = dominant_modes::unknown;  ///< the reason of the choice
-  bool cautious = true;                            ///< leaps may err little
-  std::int32_t window = 0;      ///< of Anderson's acceleration, where it is chosen; 0: none
+  bool cautious = false;        ///< of `automatic`: followed by its settings `cautious`
+  std::int32_t window = 0;      ///< of Anderson's acceleration, at most k of it used; 0: none
   float rate = 0;               ///< modulus of the slowest mode, by the steps; 0 where unknown
   float angle = 0;              ///< of a complex pair, in radians
   std::int32_t leaps = 0;       ///< steps that stood for several iterations

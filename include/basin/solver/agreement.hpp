@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -46,6 +47,18 @@ template <backend B>
   return Y;
 }
 
+/// Square roots, on the host.
+template <backend B>
+[[nodiscard]] std::vector<double> roots(
+    const B& be, const typename B::template buffer<typename B::scalar>& squares, index_t n) {
+  using scalar = typename B::scalar;
+  std::vector<scalar> host(static_cast<std::size_t>(n));
+  download_array(be, array_view<const scalar>(squares).first(n), array_view<scalar>(host));
+  std::vector<double> lengths;
+  for (const scalar square : host) lengths.push_back(std::sqrt(static_cast<double>(square)));
+  return lengths;
+}
+
 /// ‖X_j - Y_j‖ of every column.
 template <backend B>
 [[nodiscard]] std::vector<double> column_distances(const B& be, const typename B::matrix& X,
@@ -54,16 +67,23 @@ template <backend B>
   const auto n = static_cast<index_t>(X.cols());
   auto squares = be.template make_buffer<scalar>(n);
   column_squared_distances(be, columns(be, X, 0, n), columns(be, Y, 0, n),
-                           array_view<scalar>(squares));
-  std::vector<scalar> host(static_cast<std::size_t>(n));
-  download_array(be, array_view<const scalar>(std::as_const(squares)), array_view<scalar>(host));
-  std::vector<double> distances;
-  for (const scalar square : host) distances.push_back(std::sqrt(static_cast<double>(square)));
-  return distances;
+                           array_view<scalar>(squares).first(n));
+  return roots(be, squares, n);
 }
 
-/// The distance from a fixed point that is to be expected at each column of Z: ‖r‖ / (1 - q)
-/// with the rate q measured by three more steps. Four evaluations a column.
+/// ‖X_j‖ of every column.
+template <backend B>
+[[nodiscard]] std::vector<double> column_norms(const B& be, const typename B::matrix& X) {
+  using scalar = typename B::scalar;
+  const auto n = static_cast<index_t>(X.cols());
+  auto squares = be.template make_buffer<scalar>(n);
+  column_squared_norms(be, columns(be, X, 0, n), array_view<scalar>(squares).first(n));
+  return roots(be, squares, n);
+}
+
+/// The distance from an attractor that is to be expected at each column of Z: ‖r‖ / (1 - q) with
+/// the rate q measured by three more steps, and no less than what rounding leaves. Infinite where
+/// the steps do not shrink: no attractor is near. Four evaluations a column.
 template <backend B, class Map>
 [[nodiscard]] std::vector<double> expected_errors(const B& be, Map& map,
                                                   const typename B::matrix& Z) {
@@ -79,9 +99,19 @@ template <backend B, class Map>
     if (step == 0) first = last;
     std::swap(now, next);
   }
+  const std::vector<double> norms = column_norms(be, Z);
   for (std::size_t i = 0; i < first.size(); ++i) {
-    const double rate = first[i] > 0 ? std::cbrt(last[i] / first[i]) : 0.0;
-    first[i] /= std::max(1e-6, 1 - rate);
+    constexpr auto epsilon =
+        static_cast<double>(std::numeric_limits<typename B::scalar>::epsilon());
+    const double rounding = 64 * epsilon * norms[i];
+    if (!(first[i] > rounding)) {
+      first[i] = rounding;
+      continue;
+    }
+    const double rate = std::cbrt(last[i] / first[i]);
+    const double slowest = 1 - 1e-6;
+    first[i] =
+        rate < slowest ? rounding + first[i] / (1 - rate) : std::numeric_limits<double>::infinity();
   }
   return first;
 }
@@ -98,10 +128,14 @@ template <backend B, class Map>
   answer.evaluations =
       followed.work.evaluations + 8 * static_cast<index_t>(which.size());  // 4 of either end
   for (std::size_t i = 0; i < which.size(); ++i) {
-    if (followed.status[i] == status::cancelled) continue;
+    const status end = followed.status[i];
+    if (end == status::cancelled || end == status::max_iterations) {
+      ++answer.undecided;
+      continue;
+    }
     ++answer.followed;
-    if (followed.status[i] == status::converged &&
-        distances[i] <= 3 * (errors[i] + errors_of_followed[i])) {
+    const double most = 3 * (errors[i] + errors_of_followed[i]);
+    if (end == status::converged && std::isfinite(most) && distances[i] <= most) {
       ++answer.agreed;
     } else {
       answer.others.push_back(which[i]);

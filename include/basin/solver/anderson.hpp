@@ -79,6 +79,8 @@ struct anderson {
   /// history began. More than 1; infinite: only steps to where f is not finite are taken back.
   double growth = 10;
 
+  friend bool operator==(const anderson&, const anderson&) = default;
+
   /// @throws argument_error if a setting is out of its range
   void check() const {
     require(window >= 1 && window <= detail::UpdatedQr<double>::limit, "anderson",

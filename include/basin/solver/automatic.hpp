@@ -53,12 +53,10 @@ struct windowed_anderson {
 /// The recurrence that `basin_preserving` fits to the steps of a trajectory has the two slowest
 /// modes of the map there as its roots. By them a column
 ///
-/// | whose steps show | is |
-/// |---|---|
-/// | a rate below `slow` | iterated, and no history is kept |
-/// | one or two slow modes | leapt over what they foretell, and taken to its limit by Anderson's
-/// acceleration of window min(k, `widest.window`) | | more than two modes foretell | iterated, with
-/// a history for the limit |
+///   - whose steps show a rate below `slow` is iterated, and no history is kept;
+///   - whose steps show one or two slow modes leaps over what they foretell, and is taken to its
+///     limit by Anderson's acceleration of window min(k, `widest`);
+///   - whose steps more than two modes foretell is iterated, with a history for the limit.
 ///
 /// (Anderson's window is not made narrower for fewer modes: of a limit's neighbourhood the modes
 /// next in line then remain.) A choice holds until the steps have shown another picture
@@ -68,7 +66,7 @@ struct windowed_anderson {
 /// `turn`; it may pass a saddle slowly on its way, which is not an arrival, and `cautious`
 /// holds for good.
 ///
-/// Memory: Anderson's of the widest window and 6 k numbers a column. Cost of a step without the
+/// Memory: Anderson's of the widest window and 8 k numbers a column. Cost of a step without the
 /// map's: that of `basin_preserving`, less Anderson's where there is nothing to gain.
 ///
 /// @code
@@ -99,10 +97,8 @@ struct automatic {
   /// @throws argument_error if a setting is out of its range
   void check() const {
     cautious.check(), straight.check();
-    require(cautious.inner.widest.window == straight.inner.widest.window, "automatic",
-            "cautious and straight differ in their widest window: " +
-                std::to_string(cautious.inner.widest.window) + " and " +
-                std::to_string(straight.inner.widest.window));
+    require(cautious.inner.widest == straight.inner.widest, "automatic",
+            "cautious and straight differ in their accelerator, and share its history");
     require(turn > 0, "automatic", "turn is " + std::to_string(turn) + ", must be more than 0");
     require(straight_for >= 0, "automatic", "straight_for must not be negative");
     require(steadiness >= 1, "automatic", "steadiness must be at least 1");
@@ -130,7 +126,6 @@ struct automatic {
     choose(c, k);
     settings(c).advance(c.way, memory, z, f, k);
     if (c.way.latest == c.way.iterated && c.way.report.leaps + c.way.report.limits > 0) return;
-    c.way.report.modes = c.chosen;
     c.way.report.window = c.way.inner.window;
     c.way.report.cautious = is_cautious(c);
   }
@@ -159,14 +154,19 @@ struct automatic {
   template <class Scalar>
   void choose(record<Scalar>& c, index_t k) const {
     if (c.states < straight_for) ++c.states;
-    const bool pair = c.way.foretells && c.way.error <= straight.inside.linearity;
-    const double angle = pair ? c.way.steps.angle() : 0.0;
-    c.turned_by = angle > 0 ? c.turned_by + angle : 0.0;
+    const double angle = c.way.steps.angle();
+    if (c.way.latest == c.way.leapt) {  // over states that nobody has seen, by this recurrence
+      c.turned_by += angle * static_cast<double>(c.way.leapt_over);
+    } else if (c.way.fitted) {
+      c.turned_by = c.way.shown == dominant_modes::pair ? c.turned_by + angle : 0.0;
+    }
     c.turned = c.turned || c.turned_by > turn;
-    const dominant_modes now = c.way.shown;
-    c.times = now == c.seen ? std::min(c.times + 1, std::int32_t{1} << 30) : 1;
-    c.seen = now;
-    if (c.times >= steadiness || c.chosen == dominant_modes::unknown) c.chosen = now;
+    if (c.way.fitted) {
+      const dominant_modes now = c.way.shown;
+      c.times = now == c.seen ? std::min(c.times + 1, std::int32_t{1} << 30) : 1;
+      c.seen = now;
+      if (c.times >= steadiness || c.chosen == dominant_modes::unknown) c.chosen = now;
+    }
     // Again where the follower has begun anew.
     c.way.inner.choose(static_cast<std::int32_t>(window_for(c.chosen, k)));
   }

@@ -44,7 +44,7 @@ struct basin_preserving;
 /// integration (Gear and Kevrekidis 2003) of the flow on a slow curve, with a step chosen by its
 /// error. Where all that is left of the way lies within h steps (rate^h < `settling`), the inner
 /// accelerator goes to the limit; each of its steps must halve the residual, or the dynamics is
-/// followed again. So it is from before the limit was gone to if the residual then grows: a
+/// followed again. So it is from before the limit was first gone to if the residual then grows: a
 /// saddle, past which the dynamics goes on.
 ///
 /// Which basin a start is in is decided while its steps are long, and errors there count. The
@@ -55,7 +55,7 @@ struct basin_preserving;
 /// With `run_options::follow` some starts are iterated to the end without acceleration, and the
 /// result says how many agree.
 ///
-/// Memory: that of the inner accelerator and 6 k numbers a column. Cost of a step without
+/// Memory: that of the inner accelerator and 8 k numbers a column. Cost of a step without
 /// the map's: that of the inner one and some 40 k flops.
 ///
 /// @code
@@ -136,6 +136,8 @@ struct basin_preserving {
     std::int32_t known = 0;     ///< residuals of states that follow each other, at most 3
     std::int32_t wait = 0;      ///< true iterations before the next leap
     double length = 2;          ///< h
+    index_t leapt_over = 0;     ///< iterations that the latest leap stands for
+    bool fitted = false;        ///< the latest state has shown how many modes there are
     double error = 1;           ///< of the latest step against the recurrence
     double most = 0;            ///< largest ‖r‖² on the way
     double latest_square = 0;   ///< ‖r‖² at the state before
@@ -146,7 +148,7 @@ struct basin_preserving {
     acceleration_report report;                      ///< of the latest leap, if there was any
     detail::step_recurrence steps;
   };
-  [[nodiscard]] index_t memory(index_t k) const { return inner.memory(k) + 6 * k; }
+  [[nodiscard]] index_t memory(index_t k) const { return inner.memory(k) + 8 * k; }
 
   template <class Scalar>
   void advance(record<Scalar>& c, Scalar* memory, Scalar* z, Scalar* f, index_t k) const {
@@ -242,12 +244,17 @@ struct basin_preserving {
   /// What is said of a column in the result.
   template <class Scalar>
   [[nodiscard]] acceleration_report report(const record<Scalar>& c) const {
-    return c.report;
+    acceleration_report answer = c.report;
+    if constexpr (requires { inner.window; }) {
+      answer.window = static_cast<std::int32_t>(inner.window);
+    }
+    return answer;
   }
 
  private:
-  /// A column's memory: the inner accelerator's, three residuals, and of a leap the state
-  /// and value before it and the residual foretold where it lands.
+  /// A column's memory: the inner accelerator's, three residuals, of a leap the state and value
+  /// before it and the residual foretold where it lands, and the state and value before the first
+  /// step to a limit.
   template <class Scalar>
   struct parts {
     parts(const basin_preserving& a, Scalar* memory, index_t k_)
@@ -255,7 +262,9 @@ struct basin_preserving {
           residuals(memory + a.inner.memory(k_)),
           z(residuals + 3 * k_),
           f(z + k_),
-          foretold(f + k_) {}
+          foretold(f + k_),
+          way_z(foretold + k_),
+          way_f(way_z + k_) {}
     /// The residual `back` states before the present one.
     [[nodiscard]] Scalar* residual(index_t back) const { return residuals + (back - 1) * k; }
     index_t k;
@@ -263,6 +272,8 @@ struct basin_preserving {
     Scalar* z;
     Scalar* f;
     Scalar* foretold;
+    Scalar* way_z;
+    Scalar* way_f;
   };
 
   /// True iterations after a step to the limit in which it is doubted.
@@ -305,8 +316,8 @@ struct basin_preserving {
     const double noise = 10 * rounding(z, at.k);
     const auto square = static_cast<double>(residual);
     if (!(square > growth * growth * c.settled_at && square > noise * noise)) return false;
-    std::copy_n(at.z, at.k, z);
-    std::copy_n(at.f, at.k, f);
+    std::copy_n(at.way_z, at.k, z);
+    std::copy_n(at.way_f, at.k, f);
     start_again(c);
     ++c.report.taken_back;
     c.saddle = true;
@@ -337,8 +348,10 @@ struct basin_preserving {
     Scalar* const r1 = at.residual(1);
     Scalar* const r2 = at.residual(2);
     Scalar* const r3 = at.residual(3);
+    bool compared = false;
     bool tells = false;  // whether the error says how many modes there are
     if (c.known >= 2) {
+      compared = c.foretells;
       tells = c.foretells && c.steps.second != 0;
       c.error = c.foretells ? c.steps.error(r, r1, r2, noise, at.k) : 1.0;
       c.steps = detail::step_recurrence::fit(r, r1, r2, r3, c.known >= 3, at.k);
@@ -347,8 +360,10 @@ struct basin_preserving {
       // Behind a leap: what was foretold there is no ground for a fit, so one term.
       c.steps = detail::step_recurrence::fit(r, r1, at.k);
       c.error = c.steps.error(r, r1, r1, noise, at.k);
+      compared = true;
     }
-    if (c.foretells && (tells || c.error <= inside.linearity)) {
+    c.fitted = compared && (tells || c.error <= inside.linearity);
+    if (c.fitted) {
       c.shown = c.steps.modes(c.error <= inside.linearity, slow);
       if (c.report.leaps + c.report.limits == 0) describe(c);
     }
@@ -390,6 +405,10 @@ struct basin_preserving {
     if (to_limit && !agrees(c, at, z, limit)) return false;
     remember(at, z, f);
     if (to_limit) {
+      if (!(c.settled_at > 0)) {  // else the way before is still in doubt
+        std::copy_n(z, at.k, at.way_z);
+        std::copy_n(f, at.k, at.way_f);
+      }
       std::copy_n(limit, at.k, z);
     } else {
       const Scalar* const now = at.residual(1);
@@ -405,6 +424,7 @@ struct basin_preserving {
     c.latest = to_limit ? c.settled : c.leapt;
     ++(to_limit ? c.report.limits : c.report.leaps);
     describe(c);
+    c.leapt_over = h;
     return true;
   }
 };

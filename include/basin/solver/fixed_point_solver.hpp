@@ -100,10 +100,18 @@ class FixedPointSolver {
                   "basin::has_jvp fails: this accelerator takes products with the Jacobian; see "
                   "differentiable and finite_difference");
     if constexpr (maps && accelerates && derives) {
+      if constexpr (is_batch_coupled<Map>) {
+        require(options.follow == 0, "solve",
+                "follow: the starts of a batch-coupled map cannot be followed apart");
+      }
       FixedPointResult<B> result = run_from(be, starts, options, observers...);
-      if constexpr (!takes_the_value<Accelerator>) {
+      if constexpr (!takes_the_value<Accelerator> && !is_batch_coupled<Map>) {
         if (options.follow > 0) {
-          result.agreement = follow_sample(be, starts, result, options.follow, options.stop);
+          try {
+            result.agreement = follow_sample(be, starts, result, options.follow, options.stop);
+          } catch (const std::exception& thrown) {  // the run itself is not lost by that
+            result.agreement.failure = thrown.what();
+          }
         }
       }
       return result;
@@ -168,16 +176,16 @@ class FixedPointSolver {
   /// Iterates some starts of an accelerated run without acceleration, under the same stopping
   /// rule, and compares the ends. A residual is not an error: by three more steps from either end
   /// the rate q is measured, and the ends are the same place if they are no further apart than
-  /// three times the sum of their ‖r‖ / (1 - q).
+  /// three times the sum of their ‖r‖ / (1 - q); steps that do not shrink are at no attractor.
   ///
   /// Cost: all iterations of those starts.
   /// @param starts k × N, those of the run
   /// @param found what the run gave back
   /// @param count starts to follow, evenly spaced among those that converged
-  /// @param stop ask it to stop, and the starts that have not arrived do not count
+  /// @param stop ask it to stop, and the starts that have not arrived are undecided
   /// @throws size_error unless `found` has as many columns as `starts`
   template <basin::backend B>
-    requires latent_map<Map, B>
+    requires latent_map<Map, B> && (!is_batch_coupled<Map>)
   [[nodiscard]] basin_agreement follow_sample(const B& be, const typename B::const_view& starts,
                                               const FixedPointResult<B>& found, index_t count,
                                               const std::stop_token& stop = {}) {
@@ -298,7 +306,8 @@ class FixedPointSolver {
     // Nothing of the run is lost with the exception of a map.
     const auto fail = [&](const std::string& message) {
       const Checkpoint<B> latest = take_checkpoint(be, run, memory);
-      if (!options.checkpoint.empty()) latest.save(options.checkpoint);
+      // A file of the moment before it was stopped holds more.
+      if (!options.checkpoint.empty() && !keep_checkpoint) latest.save(options.checkpoint);
       std::throw_with_nested(map_failure<B>(message, latest));
     };
     leaving.collect(be, run, memory, false);  // of a checkpoint that a failure made
@@ -434,6 +443,7 @@ class FixedPointSolver {
     auto places = be.template make_buffer<index_t>(n);
     std::vector<scalar> distance(which.size());
     std::vector<index_t> period(which.size(), 0);
+    std::vector<index_t> spent(which.size(), 0);  // counted once all is evaluated: it may throw
     upload_array(be, array_view<const index_t>(which), array_view<index_t>(places).first(n));
     gather_columns(be, columns(be, std::as_const(result.states), 0, result.size()),
                    array_view<const index_t>(places).first(n), columns(be, first, 0, n));
@@ -451,8 +461,8 @@ class FixedPointSolver {
       for (std::size_t i = 0; i < which.size(); ++i) {
         const auto at = static_cast<std::size_t>(which[i]);
         if (result.status[at] != status::cycle || period[i] > 0 || t > result.period[at]) continue;
-        if (result.evaluations[at] >= rule_.max_evaluations) continue;
-        ++result.evaluations[at];
+        if (result.evaluations[at] + spent[i] >= rule_.max_evaluations) continue;
+        ++spent[i];
         const double most = tolerance * static_cast<double>(result.residual[at]);
         if (static_cast<double>(distance[i]) <= most * most) period[i] = t;
       }
@@ -460,6 +470,7 @@ class FixedPointSolver {
     for (std::size_t i = 0; i < which.size(); ++i) {
       const auto at = static_cast<std::size_t>(which[i]);
       if (result.status[at] != status::cycle) continue;
+      result.evaluations[at] += spent[i];
       result.period[at] = period[i];
       if (period[i] < 2) {
         result.status[at] = status::stalled;

@@ -115,26 +115,31 @@ class newton_krylov::state {
     const auto size = static_cast<std::size_t>(n);
     std::vector<index_t> fresh;
     std::vector<double> goals(size);
+    std::vector<double> squares(size);
     for (index_t j = 0; j < n; ++j) {
       if (of(j).halved > 0) continue;
+      const auto at = static_cast<std::size_t>(j);
       fresh.push_back(j);
-      goals[static_cast<std::size_t>(j)] = forcing_term(j, Z, F);
+      squares[at] = static_cast<double>(detail::squared_distance(Z.col(j).data(), F.col(j).data(),
+                                                                 static_cast<index_t>(Z.rows())));
+      goals[at] = forcing_term(of(j), squares[at]);
+      step_.col(j) = F.col(j) - Z.col(j);  // the residual, which the step replaces
     }
-    // F is needed no more where it has been remembered: its columns become residuals.
-    for_each_index(be, static_cast<index_t>(fresh.size()), [&](index_t i) {
-      const index_t j = fresh[static_cast<std::size_t>(i)];
-      z_.col(j) = Z.col(j);
-      f_.col(j) = F.col(j);
-      F.col(j) -= Z.col(j);
-    });
+    // A map may throw in a product: until then nothing has changed that the step begins from.
     std::vector<index_t> products(size);
     std::vector<std::uint8_t> good(size);
-    gmres_.solve(be, map, Z, F, step_, fresh, goals, products, good);
+    gmres_.solve(be, map, Z, step_, step_, fresh, goals, products, good);
     for_each_index(be, n, [&](index_t j) {
       const auto at = static_cast<std::size_t>(j);
       record& c = of(j);
       spent[j] += 2 * products[at];
-      if (c.halved == 0) c.newton = good[at] != 0;
+      if (c.halved == 0) {
+        c.newton = good[at] != 0;
+        c.forcing = goals[at];
+        c.square = squares[at];
+        z_.col(j) = Z.col(j);
+        f_.col(j) = F.col(j);
+      }
       if (c.newton) {
         Z.col(j) = z_.col(j) + static_cast<scalar>(std::ldexp(1.0, -c.halved)) * step_.col(j);
       } else {
@@ -191,20 +196,15 @@ class newton_krylov::state {
     bool newton = false;      ///< the latest state is not f(z)
   };
 
-  /// η for the next step of column j, and keeps ‖r‖.
-  double forcing_term(index_t j, const matrix& Z, const matrix& F) {
-    record& c = of(j);
-    const auto square = static_cast<double>(
-        detail::squared_distance(Z.col(j).data(), F.col(j).data(), static_cast<index_t>(Z.rows())));
+  /// η for the next step of a column, from ‖r‖².
+  [[nodiscard]] double forcing_term(const record& c, double square) const {
     double next = settings_.forcing;
     if (c.forcing > 0 && c.square > 0) {
       next = 0.9 * square / c.square;
       const double floor = 0.9 * c.forcing * c.forcing;
       if (floor > 0.1) next = std::max(next, floor);
     }
-    c.square = square;
-    c.forcing = std::clamp(next, 1e-8, settings_.largest);
-    return c.forcing;
+    return std::clamp(next, 1e-8, settings_.largest);
   }
   [[nodiscard]] record& of(index_t j) { return records_[static_cast<std::size_t>(j)]; }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <string>
 #include <vector>
 
 #include <basin/core/index.hpp>
@@ -25,8 +26,11 @@ struct solver_work {
 struct basin_agreement {
   index_t followed = 0;         ///< starts that were iterated to the end without acceleration
   index_t agreed = 0;           ///< of those, that ended at the same place
-  std::vector<index_t> others;  ///< the starts that did not
-  index_t evaluations = 0;      ///< that following them took; not among the result's
+  std::vector<index_t> others;  ///< the starts that ended elsewhere, or at no attractor
+  /// Starts whose iteration has not arrived within the budget, or was stopped; not in `followed`.
+  index_t undecided = 0;
+  std::string failure;      ///< what the map threw meanwhile, which ends the comparison; else empty
+  index_t evaluations = 0;  ///< that following them took; not among the result's
 };
 
 /// The end of every start, in the order of the starts.
