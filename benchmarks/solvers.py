@@ -376,4 +376,5 @@ def main():
     write(options.rows, rows)
 
 
-main()
+if __name__ == "__main__":
+    main()
