@@ -330,6 +330,7 @@ TEST_CASE("basin_preserving goes where the dynamics goes", "[solver]") {
   CHECK(stopped.followed == 0);
   CHECK(stopped.undecided == 20);
   CHECK_THROWS_AS(fast.follow_sample(be, starts.leftCols(3), found, 20), basin::size_error);
+  CHECK_THROWS_AS(fast.solve(be, starts, basin::run_options{.follow = -1}), basin::argument_error);
   // Without acceleration there is nothing to compare.
   CHECK(plain.solve(be, starts, basin::run_options{.follow = 20}).agreement.followed == 0);
 }

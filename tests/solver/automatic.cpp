@@ -1,7 +1,5 @@
 // Acceleration chosen by what the steps show: the choice on maps whose spectrum is known, what it
 // saves there, and that it goes where the dynamics goes.
-#include <cmath>
-#include <numbers>
 #include <string>
 
 #include <Eigen/Dense>
@@ -118,6 +116,7 @@ TEST_CASE("a slow spiral is found to turn", "[solver]") {
   const auto found = solve(with_modes(rotation(0.999, 0.05)));
   CHECK(found.report.modes == dominant_modes::pair);
   CHECK(found.report.cautious);
+  CHECK(found.evaluations > 2 * automatic{}.straight_for);  // not for being young
 }
 
 TEST_CASE("automatic in float", "[solver]") {

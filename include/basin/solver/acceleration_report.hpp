@@ -7,8 +7,6 @@
 #include <string>
 #include <string_view>
 
-#include <basin/core/index.hpp>
-
 namespace basin {
 
 /// What the steps of a column show of the map's slowest modes.

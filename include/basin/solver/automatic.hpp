@@ -55,7 +55,8 @@ struct windowed_anderson {
 ///
 ///   - whose steps show a rate below `slow` is iterated, and no history is kept;
 ///   - whose steps show one or two slow modes leaps over what they foretell, and is taken to its
-///     limit by Anderson's acceleration of window min(k, `widest`);
+///     limit by Anderson's acceleration of window min(k, `widest.window`
+///     of the settings);
 ///   - whose steps more than two modes foretell is iterated, with a history for the limit.
 ///
 /// (Anderson's window is not made narrower for fewer modes: of a limit's neighbourhood the modes

@@ -100,6 +100,8 @@ class FixedPointSolver {
                   "basin::has_jvp fails: this accelerator takes products with the Jacobian; see "
                   "differentiable and finite_difference");
     if constexpr (maps && accelerates && derives) {
+      require(options.follow >= 0, "solve",
+              "follow is " + std::to_string(options.follow) + ", must be at least 0");
       if constexpr (is_batch_coupled<Map>) {
         require(options.follow == 0, "solve",
                 "follow: the starts of a batch-coupled map cannot be followed apart");
@@ -111,6 +113,8 @@ class FixedPointSolver {
             result.agreement = follow_sample(be, starts, result, options.follow, options.stop);
           } catch (const std::exception& thrown) {  // the run itself is not lost by that
             result.agreement.failure = thrown.what();
+          } catch (...) {
+            result.agreement.failure = "the map threw";
           }
         }
       }

@@ -27,7 +27,7 @@ class Gmres {
   /// @param most dimensions of a space
   explicit Gmres(index_t most) : most_(most) {}
 
-  /// Solves for columns `which` of Z and R; column which[i] of S is written.
+  /// Solves for columns `which` of Z and R; column which[i] of S, which may be R, is written.
   /// @param goals largest ‖r - (I - J) s‖ / ‖r‖, by column
   /// @param products numbers of products with the Jacobian are added to them, by column
   /// @param good whether S has a finite solution that lowers the residual, by column
