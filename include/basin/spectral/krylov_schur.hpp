@@ -1,0 +1,298 @@
+/// @file
+/// Leading eigenvalues of one operator that is known by its products alone.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <complex>
+#include <limits>
+#include <optional>
+#include <vector>
+
+#include <Eigen/Core>
+#include <Eigen/Eigenvalues>
+
+#include <basin/core/error.hpp>
+#include <basin/core/index.hpp>
+#include <basin/core/random.hpp>
+#include <basin/spectral/eigenvalue_options.hpp>
+#include <basin/spectral/schur_form.hpp>
+#include <basin/spectral/spectrum.hpp>
+
+namespace basin {
+
+/// Stewart's Krylov-Schur method (SIAM J. Matrix Anal. Appl. 23, 2001) in real arithmetic, by
+/// reverse communication: the caller multiplies `direction()` by the operator and gives the
+/// product to `take`, until `done()`. The space A V = V H + v bᵀ grows by Arnoldi's steps, each
+/// orthogonalised twice; when it is full, the sorted Schur form of H says what is kept, and Schur
+/// vectors whose entry of b is negligible are locked.
+///
+/// A space that one vector spans holds one eigenvector of a multiple eigenvalue that has several;
+/// where it closes, it goes on from a random vector, which finds the others.
+///
+/// Memory: (dimension + 1) k numbers. Cost: 4 k times the space's size an orthogonalisation, and
+/// about 25 dimension³ flops for each Schur form, of which there is one in four products once the
+/// space has been full.
+///
+/// @code
+/// #include <iostream>
+/// #include <basin/spectral/krylov_schur.hpp>
+///
+/// int main() {
+///   const Eigen::VectorXd diagonal = Eigen::VectorXd::LinSpaced(1000, 0, 1).array().sqrt();
+///   basin::KrylovSchur method(1000, {.count = 2, .tolerance = 1e-10});
+///   while (!method.done()) method.take(diagonal.cwiseProduct(method.direction()));
+///   const basin::Spectrum found = method.result();
+///   std::cout << found.values.transpose() << " by " << found.products << " products\n";
+/// }
+/// @endcode
+class KrylovSchur {
+ public:
+  /// @param k dimension of the operator, at least 1
+  /// @param column of the random stream
+  /// @param rounding relative error of a product
+  /// @throws argument_error if a setting is out of its range or k < 1
+  explicit KrylovSchur(index_t k, const eigenvalue_options& options = {}, index_t column = 0,
+                       double rounding = std::numeric_limits<double>::epsilon())
+      : k_(k), options_(options), column_(column), rounding_(rounding) {
+    options.check();
+    require(k >= 1, "KrylovSchur", "the operator must have at least one row");
+    most_ = options.space(k);
+    wanted_ = std::min(options.count, k);
+    tolerance_ = std::max(options.tolerance, 100 * rounding);
+    budget_ = options.max_products > 0 ? options.max_products : 100 * most_;
+    V_.resize(k, most_ + 1);
+    H_ = Eigen::MatrixXd::Zero(most_ + 1, most_);
+    set_random(0);
+  }
+
+  /// The vector whose product is wanted next, of norm 1.
+  [[nodiscard]] auto direction() const { return V_.col(size_); }
+
+  /// Takes the operator's product with direction().
+  void take(const Eigen::Ref<const Eigen::VectorXd>& product) {
+    require_size("KrylovSchur", "size of the product", product.size(), k_);
+    if (done_) throw argument_error("KrylovSchur: a product after the method was done");
+    ++products_;
+    Eigen::VectorXd w = product;
+    const double before = w.norm();
+    if (!std::isfinite(before)) {
+      finish(spectral_status::non_finite);
+      return;
+    }
+    double rest = orthogonalise(w, size_ + 1, H_.col(size_));
+    ++size_;
+    const bool closed = !(rest > 10 * rounding_ * before);
+    if (closed) rest = 0;
+    if (size_ < most_) {
+      H_(size_, size_ - 1) = rest;
+      if (closed) {
+        set_random(size_);
+      } else {
+        V_.col(size_) = w / rest;
+      }
+    }
+    last_ = rest;
+    if (size_ == most_ && !closed) V_.col(size_) = w / rest;
+    const bool full = size_ == most_;
+    if (full || (restarts_ > 0 && (most_ - size_) % 4 == 0)) examine(full);
+    if (!done_ && products_ >= budget_) {
+      examine(false);
+      if (!done_) finish(spectral_status::max_products);
+    }
+  }
+
+  [[nodiscard]] bool done() const noexcept { return done_; }
+  [[nodiscard]] index_t products() const noexcept { return products_; }
+
+  /// The leading values, with right vectors where they were asked for. Condition numbers are lower
+  /// bounds, those within the space.
+  [[nodiscard]] Spectrum result() const {
+    Spectrum s;
+    s.status = status_;
+    s.products = products_;
+    s.norm = norm_;
+    if (status_ == spectral_status::non_finite || !form_) return s;
+    const auto m = static_cast<index_t>(leading_.size());
+    s.values.resize(m);
+    s.backward_error.resize(m);
+    s.condition.resize(m);
+    if (options_.right_vectors) s.right.resize(k_, m);
+    const detail::SchurVectors vectors(*form_);
+    for (index_t i = 0; i < m; ++i) {
+      const index_t place = leading_[static_cast<std::size_t>(i)];
+      const Eigen::VectorXcd x = vectors.right(place);
+      s.values[i] = form_values_[place];
+      s.backward_error[i] = norm_ > 0 ? residuals_[static_cast<std::size_t>(i)] / norm_ : 0;
+      s.condition[i] = 1 / std::abs(vectors.left(place).dot(x));
+      if (options_.right_vectors) {
+        // The form's coordinates are those of the kept basis, then of the space.
+        s.right.col(i) = (V_.leftCols(form_->size()) * (turn_ * x)).normalized();
+      }
+    }
+    return s;
+  }
+
+ private:
+  void set_random(index_t at) {
+    // Against a space that has closed, a vector may have to be drawn again.
+    for (int draw = 0; draw < 10; ++draw) {
+      Eigen::VectorXd v(k_);
+      const random_stream stream{options_.random.seed,
+                                 options_.random.stream + static_cast<std::uint32_t>(draws_)};
+      ++draws_;
+      for (index_t i = 0; i < k_; ++i) v[i] = normal_at<double>(stream, i, column_);
+      Eigen::VectorXd unused = Eigen::VectorXd::Zero(at);
+      const double before = v.norm();
+      const double rest = orthogonalise(v, at, unused);
+      if (rest > 1e-8 * before) {
+        V_.col(at) = v / rest;
+        return;
+      }
+    }
+    V_.col(at).setZero();  // the space is all of R^k
+  }
+
+  /// Takes the part in the first n vectors from w and adds it to `into`; the norm of the rest.
+  template <class Column>
+  double orthogonalise(Eigen::VectorXd& w, index_t n, Column&& into) const {
+    for (int pass = 0; pass < 2; ++pass) {
+      const Eigen::VectorXd h = V_.leftCols(n).transpose() * w;
+      w.noalias() -= V_.leftCols(n) * h;
+      into.head(n) += h;
+    }
+    return w.norm();
+  }
+
+  /// Whether the wanted values are known; else, where the space is full, restarts it.
+  void examine(bool restart) {
+    const index_t n = size_;
+    update_norm(n);
+    // The locked part stays as it is; the rest is brought to sorted Schur form.
+    detail::SchurForm active(H_.block(locked_, locked_, n - locked_, n - locked_));
+    if (!active.converged()) return;
+    active.sort([&](auto a, auto b) { return options_.before(a, b); });
+    Eigen::MatrixXd T = H_.topLeftCorner(n, n);
+    T.block(0, locked_, locked_, n - locked_) =
+        (T.block(0, locked_, locked_, n - locked_) * active.U()).eval();
+    T.block(locked_, locked_, n - locked_, n - locked_) = active.T();
+    T.block(locked_, 0, n - locked_, locked_).setZero();
+    Eigen::VectorXd b = Eigen::VectorXd::Zero(n);
+    b.tail(n - locked_) = last_ * active.U().row(n - locked_ - 1).transpose();
+    if (n == k_) b.setZero();
+
+    detail::SchurForm form(detail::SchurForm::quasi_triangular{}, T);
+    const bool known = judge(form, b);
+    turn_ = Eigen::MatrixXd::Identity(n, n);
+    turn_.bottomRightCorner(n - locked_, n - locked_) = active.U();
+    form_ = std::move(form);
+    if (known || n == k_) {
+      finish(is_sensitive() ? spectral_status::ill_conditioned : spectral_status::converged);
+      return;
+    }
+    if (restart) this->restart(T, b, active.U(), n);
+  }
+
+  /// Finds the leading values and their residuals; whether all are good enough.
+  bool judge(const detail::SchurForm& form, const Eigen::VectorXd& b) {
+    const index_t n = form.size();
+    form_values_ = form.values();
+    std::vector<index_t> order(static_cast<std::size_t>(n));
+    for (index_t i = 0; i < n; ++i) order[static_cast<std::size_t>(i)] = i;
+    std::stable_sort(order.begin(), order.end(), [&](index_t x, index_t y) {
+      return options_.before(form_values_[x], form_values_[y]);
+    });
+    index_t m = std::min(wanted_, n);
+    if (m < n && form_values_[order[static_cast<std::size_t>(m - 1)]].imag() > 0) ++m;
+    leading_.assign(order.begin(), order.begin() + m);
+    residuals_.clear();
+    const detail::SchurVectors vectors(form);
+    bool good = m >= wanted_;
+    for (const index_t place : leading_) {
+      const Eigen::VectorXcd x = vectors.right(place);
+      const double residual = std::hypot(std::abs(b.cast<std::complex<double>>().dot(x)), dropped_);
+      // And what products and the space are not exact by.
+      residuals_.push_back(residual + 10 * rounding_ * norm_);
+      good = good && residuals_.back() <= tolerance_ * norm_;
+    }
+    return good || norm_ == 0;
+  }
+
+  void restart(const Eigen::MatrixXd& T, Eigen::VectorXd b, const Eigen::MatrixXd& U, index_t n) {
+    const detail::SchurForm form(detail::SchurForm::quasi_triangular{}, T);
+    // Lock what is as good as invariant.
+    index_t locked = locked_;
+    while (locked < n) {
+      const index_t rows = form.block_at(locked);
+      const double entry = b.segment(locked, rows).norm();
+      if (locked + rows > wanted_ + 1 || entry > 0.1 * tolerance_ * norm_) break;
+      dropped_ = std::hypot(dropped_, entry);
+      b.segment(locked, rows).setZero();
+      locked += rows;
+    }
+    index_t kept = std::max(locked + (n - locked) / 2, std::min(wanted_ + 1, n - 2));
+    if (kept < n && T(kept, kept - 1) != 0) ++kept;  // no pair is split
+    kept = std::min(kept, n - 1);
+    if (T(kept, kept - 1) != 0) --kept;
+    V_.middleCols(locked_, kept - locked_) =
+        (V_.middleCols(locked_, n - locked_) * U.leftCols(kept - locked_)).eval();
+    if (last_ > 0) {
+      V_.col(kept) = V_.col(n);
+    }
+    H_.setZero();
+    H_.topLeftCorner(kept, kept) = T.topLeftCorner(kept, kept);
+    H_.row(kept).head(kept) = b.head(kept).transpose();
+    size_ = kept;
+    locked_ = locked;
+    if (last_ == 0) set_random(kept);
+    form_.reset();
+    ++restarts_;
+  }
+
+  /// ‖H‖₂ of the whole space, which is at most ‖A‖₂.
+  void update_norm(index_t n) {
+    Eigen::MatrixXd space(n + 1, n);
+    space.topRows(n) = H_.topLeftCorner(n, n);
+    space.row(n).setZero();
+    space(n, n - 1) = last_;
+    const Eigen::MatrixXd square = space.transpose() * space;
+    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(square, Eigen::EigenvaluesOnly);
+    norm_ = std::max(norm_, std::sqrt(std::max(0.0, solver.eigenvalues()[n - 1])));
+  }
+
+  [[nodiscard]] bool is_sensitive() const {
+    const detail::SchurVectors vectors(*form_);
+    return std::any_of(leading_.begin(), leading_.end(), [&](index_t place) {
+      return std::abs(vectors.left(place).dot(vectors.right(place))) < ill_conditioned_cosine;
+    });
+  }
+  void finish(spectral_status status) {
+    done_ = true;
+    status_ = status;
+  }
+
+  index_t k_;
+  eigenvalue_options options_;
+  index_t column_;
+  double rounding_;
+  index_t most_ = 0, wanted_ = 0, budget_ = 0;
+  double tolerance_ = 0;
+
+  Eigen::MatrixXd V_, H_;
+  index_t size_ = 0;    ///< vectors whose products are known
+  index_t locked_ = 0;  ///< of those, that span an invariant space
+  double last_ = 0;     ///< norm of what the last product adds
+  double dropped_ = 0;  ///< by locking
+  double norm_ = 0;
+  index_t products_ = 0, restarts_ = 0, draws_ = 0;
+  bool done_ = false;
+  spectral_status status_ = spectral_status::max_products;
+
+  std::optional<detail::SchurForm> form_;  ///< of the last examination
+  Eigen::MatrixXd turn_;                   ///< from its coordinates to those of V
+  Eigen::VectorXcd form_values_;
+  std::vector<index_t> leading_;
+  std::vector<double> residuals_;
+};
+
+}  // namespace basin

@@ -1,0 +1,285 @@
+// Eigenvalues of Jacobians: against LAPACK, against what is known, and for maps that misbehave.
+#include <limits>
+#include <thread>
+
+#include <Eigen/Eigenvalues>
+#include <Eigen/LU>
+
+#include <basin/map/affine.hpp>
+#include <basin/map/differentiable.hpp>
+#include <basin/map/finite_difference.hpp>
+#include <basin/map/function_map.hpp>
+#include <basin/spectral/eigenvalues.hpp>
+
+#include "matrices.hpp"
+
+using basin::eigenvalue_method;
+using basin::eigenvalue_options;
+using basin::eigenvalue_order;
+using basin::index_t;
+using basin::spectral_status;
+using basin::Spectrum;
+
+namespace {
+const basin::cpu<double> one(1);
+
+Spectrum spectrum_of(const Eigen::MatrixXd& A, const eigenvalue_options& options) {
+  auto map = basin::affine(A);
+  const auto found = basin::eigenvalues(one, map, Eigen::MatrixXd::Zero(A.rows(), 1), options);
+  REQUIRE(found.size() == 1);
+  return found[0];
+}
+
+// The vectors are eigenvectors, as well as is said.
+void check_vectors(const Eigen::MatrixXd& A, const Spectrum& s, double tolerance) {
+  const Eigen::MatrixXcd C = A.cast<std::complex<double>>();
+  const double norm = A.norm();
+  REQUIRE(s.right.cols() == s.size());
+  for (index_t i = 0; i < s.size(); ++i) {
+    CHECK(s.right.col(i).norm() == Approx(1));
+    const double error = (C * s.right.col(i) - s.values[i] * s.right.col(i)).norm();
+    CHECK(error <= tolerance * norm);
+    CHECK(error <= 1.5 * s.backward_error[i] * std::max(s.norm, norm) + 1e-14 * norm);
+    if (s.left.size() == 0) continue;
+    CHECK(s.left.col(i).norm() == Approx(1));
+    // Of a value of its own, which differs by as much as the condition allows.
+    CHECK((s.left.col(i).adjoint() * C - s.values[i] * s.left.col(i).adjoint()).norm() <=
+          tolerance * norm * (1 + 10 * s.condition[i]));
+    CHECK(s.condition[i] == Approx(1 / std::abs(s.left.col(i).dot(s.right.col(i)))).epsilon(1e-6));
+  }
+}
+}  // namespace
+
+TEST_CASE("leading eigenvalues agree with LAPACK's within their condition", "[spectral]") {
+  for (const char* name : {"normal", "grcar", "jordan", "clustered", "pairs", "two"}) {
+    const matrices::golden known = matrices::read_golden(name);
+    const index_t k = known.A.rows();
+    for (const eigenvalue_method method :
+         {eigenvalue_method::dense, eigenvalue_method::krylov_schur}) {
+      const double tolerance = 1e-10;
+      const Spectrum s = spectrum_of(known.A, {.count = 4,
+                                               .tolerance = tolerance,
+                                               .right_vectors = true,
+                                               .left_vectors = true,
+                                               .method = method,
+                                               .max_products = 100000});
+      INFO(name << (s.dense ? ", dense, " : ", by a space, ") << to_string(s.status));
+      CHECK(s.dense == (method == eigenvalue_method::dense));
+      CHECK(
+          (s.status == spectral_status::converged || s.status == spectral_status::ill_conditioned));
+      CHECK(s.size() >= std::min<index_t>(4, k));
+      CHECK(s.backward_error.maxCoeff() <= tolerance);
+      check_vectors(known.A, s, tolerance);
+      for (index_t i = 0; i < s.size(); ++i) {
+        double apart = std::numeric_limits<double>::infinity();
+        for (index_t l = 0; l < k; ++l) {
+          apart = std::min(apart, std::abs(s.values[i] - known.values[l]));
+        }
+        // Values of a condition near 1 / tolerance know no digits.
+        const double error = s.condition[i] * (s.backward_error[i] + 1e-15) * known.A.norm();
+        if (s.condition[i] < 1e6) CHECK(apart <= 10 * error);
+      }
+    }
+  }
+}
+
+TEST_CASE("condition numbers agree with LAPACK's", "[spectral]") {
+  for (const char* name : {"normal", "grcar", "clustered", "pairs", "two"}) {
+    const matrices::golden known = matrices::read_golden(name);
+    for (const eigenvalue_method method :
+         {eigenvalue_method::dense, eigenvalue_method::krylov_schur}) {
+      const Spectrum s = spectrum_of(known.A, {.count = 2,
+                                               .tolerance = 1e-13,
+                                               .left_vectors = true,
+                                               .method = method,
+                                               .max_products = 100000});
+      INFO(name);
+      CHECK(s.right.size() == 0);
+      for (index_t i = 0; i < 2; ++i) {
+        CHECK(s.condition[i] == Approx(known.condition[i]).epsilon(1e-3));
+      }
+    }
+  }
+}
+
+TEST_CASE("a defective eigenvalue is said to be ill-conditioned", "[spectral]") {
+  for (const index_t k : {2, 12, 60}) {
+    for (const eigenvalue_method method :
+         {eigenvalue_method::dense, eigenvalue_method::krylov_schur}) {
+      const Spectrum s =
+          spectrum_of(matrices::jordan(k, 0.5, 1),
+                      {.count = 2, .tolerance = 1e-12, .method = method, .max_products = 100000});
+      INFO("k = " << k << (s.dense ? ", dense" : ", by a space"));
+      CHECK(s.backward_error.maxCoeff() <= 1e-12);
+      // A space sees a large block only by its pseudospectrum, whose values are merely sensitive.
+      if (s.dense || k < 60) CHECK(s.status == spectral_status::ill_conditioned);
+      CHECK(s.condition.maxCoeff() > 1e4);
+    }
+  }
+  // A multiple value that is not defective has a condition of 1.
+  const Spectrum s = spectrum_of(0.5 * Eigen::MatrixXd::Identity(6, 6), {.count = 3});
+  CHECK(s.status == spectral_status::converged);
+  CHECK(s.condition.maxCoeff() == Approx(1));
+}
+
+TEST_CASE("a pair is not split, and count is at most k", "[spectral]") {
+  Eigen::MatrixXd A = Eigen::MatrixXd::Zero(4, 4);
+  A.topLeftCorner(2, 2) << 0.8, -0.3, 0.3, 0.8;
+  A.bottomRightCorner(2, 2) << 0.1, 0, 0, -0.2;
+  const Spectrum two = spectrum_of(A, {.count = 1});
+  REQUIRE(two.size() == 2);
+  CHECK(std::abs(two.values[0] - std::complex<double>(0.8, 0.3)) < 1e-14);
+  CHECK(two.values[1] == std::conj(two.values[0]));
+  CHECK(two.radius() == Approx(std::hypot(0.8, 0.3)));
+  CHECK(spectrum_of(A, {.count = 10}).size() == 4);
+  const Spectrum single = spectrum_of(Eigen::MatrixXd::Constant(1, 1, -0.7), {});
+  REQUIRE(single.size() == 1);
+  CHECK(single.values[0] == std::complex<double>(-0.7));
+}
+
+TEST_CASE("the order is by modulus or by real part", "[spectral]") {
+  const Eigen::MatrixXd Q = matrices::orthogonal(80, 3);
+  Eigen::VectorXd d = Eigen::VectorXd::LinSpaced(80, -0.4, 0.4);
+  d[0] = -0.95;
+  d[1] = 0.9;
+  d[2] = -0.85;
+  const Eigen::MatrixXd A = Q * d.asDiagonal() * Q.transpose();
+  for (const eigenvalue_method method :
+       {eigenvalue_method::dense, eigenvalue_method::krylov_schur}) {
+    const Spectrum modulus = spectrum_of(A, {.count = 3, .method = method});
+    CHECK(std::abs(modulus.values[0] + 0.95) < 1e-7);
+    CHECK(std::abs(modulus.values[1] - 0.9) < 1e-7);
+    CHECK(std::abs(modulus.values[2] + 0.85) < 1e-7);
+    const Spectrum real =
+        spectrum_of(A, {.count = 2, .order = eigenvalue_order::real_part, .method = method});
+    CHECK(std::abs(real.values[0] - 0.9) < 1e-7);
+    CHECK(std::abs(real.values[1] - 0.4) < 1e-7);
+  }
+}
+
+TEST_CASE("spaces that close find what is left", "[spectral]") {
+  // Rank two in R^70, a projection, zero, and the identity.
+  const Eigen::MatrixXd Q = matrices::orthogonal(70, 4);
+  const eigenvalue_options options{.count = 3, .method = eigenvalue_method::krylov_schur};
+  const Spectrum low = spectrum_of(
+      Q.leftCols(2) * Eigen::Vector2d(0.9, -0.5).asDiagonal() * Q.leftCols(2).transpose(), options);
+  CHECK(std::abs(low.values[0] - 0.9) < 1e-10);
+  CHECK(std::abs(low.values[1] + 0.5) < 1e-10);
+  CHECK(std::abs(low.values[2]) < 1e-10);
+  const Spectrum projection = spectrum_of(Q.leftCols(30) * Q.leftCols(30).transpose(), options);
+  CHECK((projection.values.array() - 1.0).abs().maxCoeff() < 1e-10);
+  const Spectrum zero = spectrum_of(Eigen::MatrixXd::Zero(70, 70), options);
+  CHECK(zero.status == spectral_status::converged);
+  CHECK(zero.values.cwiseAbs().maxCoeff() == 0);
+  CHECK(zero.norm == 0);
+  CHECK(zero.backward_error.maxCoeff() == 0);
+  const Spectrum identity = spectrum_of(Eigen::MatrixXd::Identity(70, 70), options);
+  CHECK((identity.values.array() - 1.0).abs().maxCoeff() < 1e-12);
+}
+
+TEST_CASE("a budget that is spent is said", "[spectral]") {
+  const Eigen::MatrixXd A = maps::starts(200, 200);
+  const Spectrum s = spectrum_of(A, {.count = 6, .tolerance = 1e-12, .max_products = 40});
+  CHECK(s.status == spectral_status::max_products);
+  CHECK(s.products <= 40);
+  CHECK(s.backward_error.maxCoeff() > 1e-12);
+}
+
+TEST_CASE("spectra of many points of a curved map, one of them not finite", "[spectral]") {
+  constexpr index_t k = 90, n = 7;
+  // f_i = a_i tanh(z_i): J = a_i (1 - tanh² z_i) on the diagonal.
+  auto map = basin::differentiable(k, [](const auto& z, auto& f) {
+    for (index_t i = 0; i < k; ++i) {
+      f[i] = (1.0 - 0.01 * static_cast<double>(i)) * tanh(z[i]);
+    }
+  });
+  Eigen::MatrixXd points = maps::starts(k, n);
+  points(5, 3) = std::numeric_limits<double>::quiet_NaN();
+  for (const eigenvalue_method method :
+       {eigenvalue_method::dense, eigenvalue_method::krylov_schur}) {
+    const eigenvalue_options options{.count = 2,
+                                     .tolerance = 1e-11,
+                                     .right_vectors = true,
+                                     .left_vectors = true,
+                                     .method = method,
+                                     .max_products = 10000};
+    const auto all = basin::eigenvalues(one, map, points, options);
+    REQUIRE(all.size() == n);
+    for (index_t j = 0; j < n; ++j) {
+      const Spectrum& s = all[static_cast<std::size_t>(j)];
+      if (j == 3) {
+        CHECK(s.status == spectral_status::non_finite);
+        CHECK(s.size() == 0);
+        continue;
+      }
+      std::vector<double> known;
+      for (index_t i = 0; i < k; ++i) {
+        const double t = std::tanh(points(i, j));
+        known.push_back((1.0 - 0.01 * static_cast<double>(i)) * (1 - t * t));
+      }
+      std::sort(known.rbegin(), known.rend());
+      CHECK(s.status == spectral_status::converged);
+      CHECK(std::abs(s.values[0] - known[0]) < 1e-10);
+      CHECK(std::abs(s.values[1] - known[1]) < 1e-10);
+      CHECK(s.condition[0] == Approx(1).epsilon(1e-6));
+      // Alone, and by more threads, it is the same to the bit.
+      const auto alone = basin::eigenvalues(one, map, points.leftCols(j + 1), options);
+      CHECK(alone.back().values == s.values);
+      const auto threads = basin::eigenvalues(basin::cpu<double>(3), map, points, options);
+      CHECK(threads[static_cast<std::size_t>(j)].values == s.values);
+      CHECK(threads[static_cast<std::size_t>(j)].left == s.left);
+    }
+  }
+}
+
+TEST_CASE("in float the tolerance is what float allows", "[spectral]") {
+  const Eigen::MatrixXd Q = matrices::orthogonal(80, 6);
+  const Eigen::VectorXd d = Eigen::VectorXd::LinSpaced(80, 0, 0.95).array().pow(3);
+  const Eigen::MatrixXd A = Q * d.asDiagonal() * Q.transpose();
+  auto map = basin::affine(A.cast<float>().eval());
+  for (const eigenvalue_method method :
+       {eigenvalue_method::dense, eigenvalue_method::krylov_schur}) {
+    const auto s = basin::eigenvalues(basin::cpu<float>(1), map, Eigen::MatrixXd::Zero(80, 1),
+                                      {.count = 3, .method = method})[0];
+    CHECK(s.status == spectral_status::converged);
+    CHECK(s.backward_error.maxCoeff() > 1e-8f);  // no better than float knows
+    CHECK(s.backward_error.maxCoeff() < 100 * std::numeric_limits<float>::epsilon());
+    for (index_t i = 0; i < 3; ++i) CHECK(std::abs(s.values[i] - d[79 - i]) < 2e-5);
+  }
+}
+
+TEST_CASE("maps without exact derivatives, and misuse", "[spectral]") {
+  const Eigen::MatrixXd A = 0.2 * maps::starts(70, 70);
+  auto exact = basin::affine(A);
+  auto map =
+      basin::finite_difference(basin::function_map(70, [A](const auto& Z) { return A * Z; }));
+  const Eigen::MatrixXd zero = Eigen::MatrixXd::Zero(70, 1);
+  const auto a = basin::eigenvalues(one, exact, zero, {.count = 2})[0];
+  const auto b = basin::eigenvalues(one, map, zero, {.count = 2})[0];
+  CHECK((a.values - b.values).norm() < 1e-6);
+  CHECK_THROWS_AS(
+      basin::eigenvalues(one, map, zero,
+                         {.left_vectors = true, .method = eigenvalue_method::krylov_schur}),
+      basin::argument_error);
+  CHECK_NOTHROW(basin::eigenvalues(one, map, zero,
+                                   {.left_vectors = true, .method = eigenvalue_method::dense}));
+  CHECK_THROWS_AS(basin::eigenvalues(one, exact, Eigen::MatrixXd::Zero(3, 1)), basin::size_error);
+  CHECK_THROWS_AS(basin::eigenvalues(one, exact, zero, {.count = 0}), basin::argument_error);
+  CHECK_THROWS_AS(basin::eigenvalues(one, exact, zero, {.count = 6, .dimension = 8}),
+                  basin::argument_error);
+  CHECK(basin::eigenvalues(one, exact, Eigen::MatrixXd(70, 0)).empty());
+}
+
+TEST_CASE("a large block is solved by a space, and no value is missed", "[spectral]") {
+  const index_t k = 400;
+  const Eigen::MatrixXd Q = matrices::orthogonal(k, 8);
+  Eigen::VectorXd d(k);
+  for (index_t i = 0; i < k; ++i) d[i] = std::exp(-static_cast<double>(i) / 30) * (i % 3 ? 1 : -1);
+  const Eigen::MatrixXd A = Q * d.asDiagonal() * Q.transpose();
+  const Spectrum s = spectrum_of(A, {.count = 8, .tolerance = 1e-9, .right_vectors = true});
+  CHECK_FALSE(s.dense);
+  for (index_t i = 0; i < 8; ++i) CHECK(std::abs(s.values[i] - d[i]) < 1e-7);
+  CHECK(s.norm <= 1 + 1e-12);
+  CHECK(s.products < 200);
+  check_vectors(A, s, 1e-9);
+}
