@@ -1,12 +1,11 @@
-// The main job: follows a map from thousands of starts and prints where they end.
+// Follows maps with known attractors from thousands of starts and prints where they end.
 //
-//   explore [MAP...] [--starts N] [--seed S] [--residual R] [--iterations N]
-//           [--damping D] [--threads T] [--out FOLDER] [--quiet] [--list]
+//   maps [MAP...] [--starts N] [--seed S] [--residual R] [--iterations N]
+//        [--damping D] [--threads T] [--out FOLDER] [--quiet] [--list]
 //
 // MAP is a name that --list prints; without one, all maps are run. For each map FOLDER
 // gets MAP_starts.csv (one row per start), MAP_limits.csv (one per distinct limit), and
 // MAP_starts.npy, MAP_states.npy, MAP_status.npy, MAP_iterations.npy for NumPy.
-#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -20,6 +19,7 @@
 #include <basin/io/npy.hpp>
 
 #include "limits.hpp"
+#include "options.hpp"
 #include "systems.hpp"
 
 namespace {
@@ -27,22 +27,23 @@ namespace {
 using basin::index_t;
 
 constexpr const char* usage =
-    "explore [MAP...] [--starts N] [--seed S] [--residual R] [--iterations N]\n"
-    "        [--damping D] [--threads T] [--out FOLDER] [--quiet] [--list]\n"
+    "maps [MAP...] [--starts N] [--seed S] [--residual R] [--iterations N]\n"
+    "     [--damping D] [--threads T] [--out FOLDER] [--quiet] [--list]\n"
     "MAP: a name that --list prints; without one, all maps are run. More in\n"
-    "examples/explore.cpp.\n";
+    "examples/maps.cpp.\n";
 
 struct command {
   std::vector<std::string> maps;
   index_t starts = 10000;
   std::uint64_t seed = 1;
   int threads = 0;
-  std::string out = "out/explore";
+  std::string out = "out/maps";
   bool list = false;
   explore::settings settings;
 };
 
 std::stop_source interrupted;
+
 // One coordinate to a few digits; a limit of many coordinates shows its first three.
 std::string point_text(const Eigen::VectorXd& z) {
   std::string text = "(";
@@ -55,53 +56,34 @@ std::string point_text(const Eigen::VectorXd& z) {
   return text + (z.size() > 3 ? ", ...)" : ")");
 }
 
-template <class Number>
-Number number_of(std::string_view option, std::string_view text) {
-  Number value{};
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (failure != std::errc{} || end != text.data() + text.size()) {
-    throw basin::argument_error(std::string(option) + ": '" + std::string(text) +
-                                "' is not a number");
-  }
-  return value;
-}
-
 command parse(int argc, char** argv) {
   command c;
   c.settings.rule.residual = 1e-8;
   c.settings.rule.max_iterations = 100000;
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view option = argv[i];
-    const auto value = [&]() -> std::string_view {
-      if (++i == argc) throw basin::argument_error(std::string(option) + ": a value is missing");
-      return argv[i];
-    };
-    if (option == "--help") {
-      std::printf("%s", usage);
-      std::exit(0);
-    } else if (option == "--starts") {
-      c.starts = number_of<index_t>(option, value());
-      basin::require(c.starts >= 0, option, "must not be negative");
-    } else if (option == "--seed") {
-      c.seed = number_of<std::uint64_t>(option, value());
-    } else if (option == "--residual") {
-      c.settings.rule.residual = number_of<double>(option, value());
-    } else if (option == "--iterations") {
-      c.settings.rule.max_iterations = number_of<index_t>(option, value());
-    } else if (option == "--damping") {
-      c.settings.damping = number_of<double>(option, value());
-    } else if (option == "--threads") {
-      c.threads = number_of<int>(option, value());
-    } else if (option == "--out") {
-      c.out = value();
-    } else if (option == "--quiet") {
+  options::Reader read(argc, argv, usage);
+  while (read.next()) {
+    if (read.is("--starts")) {
+      c.starts = read.at_least<index_t>(0);
+    } else if (read.is("--seed")) {
+      c.seed = read.number<std::uint64_t>();
+    } else if (read.is("--residual")) {
+      c.settings.rule.residual = read.number<double>();
+    } else if (read.is("--iterations")) {
+      c.settings.rule.max_iterations = read.number<index_t>();
+    } else if (read.is("--damping")) {
+      c.settings.damping = read.number<double>();
+    } else if (read.is("--threads")) {
+      c.threads = read.at_least<int>(0);
+    } else if (read.is("--out")) {
+      c.out = read.text();
+    } else if (read.is("--quiet")) {
       c.settings.silent = true;
-    } else if (option == "--list") {
+    } else if (read.is("--list")) {
       c.list = true;
-    } else if (option.starts_with("-")) {
-      throw basin::argument_error(std::string(option) + ": unknown option");
+    } else if (read.is_option()) {
+      read.unknown();
     } else {
-      c.maps.emplace_back(option);
+      c.maps.push_back(read.argument());
     }
   }
   return c;
@@ -206,7 +188,7 @@ int main(int argc, char** argv) {
     std::signal(SIGINT, [](int) { interrupted.request_stop(); });
     return run(c);
   } catch (const std::exception& e) {
-    std::cerr << "explore: " << e.what() << '\n';
+    std::cerr << "maps: " << e.what() << '\n';
     return 1;
   }
 }

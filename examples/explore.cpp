@@ -1,0 +1,426 @@
+// The main job: takes a trained autoencoder and no data, finds its attractors from noise, says of
+// each how stable it is, predicts how long starts will take, checks that, and draws it.
+//
+//   explore [--model NAME|FILE] [--starts N|FILE.npy] [--images FILE] [--smallest S] [--largest S]
+//           [--residual R] [--iterations N] [--accelerator NAME] [--double] [--seed S]
+//           [--threads T] [--out FOLDER] [--no-pictures] [--quiet] [--help]
+//
+// --model      mnist_k2 (default) or mnist_k16, which are shipped, or a safetensors file: one of
+//              examples/train, or PyTorch's state dict of a Table 3 network
+// --starts     number of noise starts (2,000), or a NumPy file with a start a row, taken as it is
+// --images     an IDX file, gzipped or not: the starts are the codes of its images (the first
+//              --starts of them)
+// --smallest, --largest   standard deviations of the noise: from 1 to 64 by factors of 2
+// --residual, --iterations   ends a start: ‖f(z) - z‖ < 1e-3 within 3,000, the paper's rule
+// --accelerator   picard (default: iterations are those of the dynamics), basin_preserving,
+//              automatic; predictors are then checked on fewer starts
+// --double     follows the starts in double instead of float
+//
+// FOLDER (out) gets atlas.json and atlas.safetensors, report.json, columns.csv and attractors.csv,
+// starts.npy and states.npy (a start a row), labels.npy (a start's attractor from 0, negative for
+// none), centers.npy (a row each); pictures (PNG) where gnuplot is found, and plots/ with their
+// scripts and data in any case.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <basin/attractor/atlas.hpp>
+#include <basin/attractor/atlas_file.hpp>
+#include <basin/attractor/cluster.hpp>
+#include <basin/attractor/discovery.hpp>
+#include <basin/attractor/discovery_curve.hpp>
+#include <basin/attractor/starts.hpp>
+#include <basin/dynamics/field.hpp>
+#include <basin/io/csv.hpp>
+#include <basin/io/idx.hpp>
+#include <basin/io/npy.hpp>
+#include <basin/model/model_file.hpp>
+#include <basin/solver/automatic.hpp>
+#include <basin/solver/basin_preserving.hpp>
+#include <basin/solver/fixed_point_solver.hpp>
+#include <basin/solver/progress_bar.hpp>
+
+#include "latent_plane.hpp"
+#include "options.hpp"
+#include "pictures.hpp"
+
+namespace {
+
+using basin::index_t;
+using basin::status;
+using matrix = Eigen::MatrixXd;
+
+constexpr const char* usage =
+    "explore [--model NAME|FILE] [--starts N|FILE.npy] [--images FILE] [--smallest S]\n"
+    "        [--largest S] [--residual R] [--iterations N] [--accelerator NAME] [--double]\n"
+    "        [--seed S] [--threads T] [--out FOLDER] [--no-pictures] [--quiet] [--help]\n"
+    "NAME of a model: mnist_k2 (default), mnist_k16. More in examples/explore.cpp.\n";
+
+enum class method { picard, basin_preserving, automatic };
+
+struct command {
+  std::string model = "mnist_k2";
+  index_t starts = 2000;
+  std::string starts_file;
+  std::string images;
+  double smallest = 1, largest = 64;
+  basin::stopping rule = basin::paper_small();
+  method accelerator = method::picard;
+  bool in_double = false;
+  std::uint64_t seed = 1;
+  int threads = 0;
+  std::string out = "out";
+  bool pictures = true;
+  bool quiet = false;
+};
+
+std::stop_source interrupted;
+
+command parse(int argc, char** argv) {
+  command c;
+  options::Reader read(argc, argv, usage);
+  while (read.next()) {
+    if (read.is("--model")) {
+      c.model = read.text();
+    } else if (read.is("--starts")) {
+      const std::string_view value = read.text();
+      if (value.ends_with(".npy")) {
+        c.starts_file = value;
+      } else {
+        c.starts = read.number_of<index_t>(value);
+        basin::require(c.starts >= 1, "--starts", "must be at least 1");
+      }
+    } else if (read.is("--images")) {
+      c.images = read.text();
+    } else if (read.is("--smallest")) {
+      c.smallest = read.number<double>();
+    } else if (read.is("--largest")) {
+      c.largest = read.number<double>();
+    } else if (read.is("--residual")) {
+      c.rule.residual = read.at_least<double>(0);
+    } else if (read.is("--iterations")) {
+      c.rule.max_iterations = read.at_least<index_t>(0);
+    } else if (read.is("--accelerator")) {
+      const std::string_view name = read.text();
+      if (name == "picard") {
+        c.accelerator = method::picard;
+      } else if (name == "basin_preserving") {
+        c.accelerator = method::basin_preserving;
+      } else if (name == "automatic") {
+        c.accelerator = method::automatic;
+      } else {
+        throw basin::argument_error("--accelerator: '" + std::string(name) +
+                                    "' is none of picard, basin_preserving, automatic");
+      }
+    } else if (read.is("--double")) {
+      c.in_double = true;
+    } else if (read.is("--seed")) {
+      c.seed = read.number<std::uint64_t>();
+    } else if (read.is("--threads")) {
+      c.threads = read.at_least<int>(0);
+    } else if (read.is("--out")) {
+      c.out = read.text();
+    } else if (read.is("--no-pictures")) {
+      c.pictures = false;
+    } else if (read.is("--quiet")) {
+      c.quiet = true;
+    } else {
+      read.unknown();
+    }
+  }
+  basin::require(c.starts_file.empty() || c.images.empty(), "explore",
+                 "--images and a file of --starts exclude each other");
+  if (c.model == "mnist_k2" || c.model == "mnist_k16") {
+    c.model = std::string(BASIN_EXAMPLE_MODELS) + "/" + c.model + ".safetensors";
+  }
+  return c;
+}
+
+// The starts, k × N, and the source of each.
+struct chosen_starts {
+  matrix points;
+  std::vector<index_t> source;
+  std::vector<std::string> names;
+};
+
+template <class Scalar>
+chosen_starts choose_starts(const basin::cpu<Scalar>& be, const command& c,
+                            basin::Autoencoder<Scalar>& model) {
+  const index_t k = model.latent_size();
+  chosen_starts chosen;
+  if (!c.starts_file.empty()) {
+    // A start a row; in float or in double.
+    try {
+      chosen.points = basin::read_npy<float>(c.starts_file).cast<double>().transpose();
+    } catch (const basin::file_error&) {
+      chosen.points = basin::read_npy<double>(c.starts_file).transpose();
+    }
+    basin::require_size("--starts", "number of columns of " + c.starts_file,
+                        static_cast<index_t>(chosen.points.rows()), k);
+    chosen.names = {std::filesystem::path(c.starts_file).filename().string()};
+  } else if (!c.images.empty()) {
+    basin::image_set images = basin::read_idx_images(c.images);
+    const basin::tensor_shape shape = model.image_shape();
+    images.count = std::min(images.count, c.starts);
+    images.pixels.resize(static_cast<std::size_t>(images.count * images.size()));
+    images.labels.clear();
+    const auto X = basin::to_matrix<Scalar>(images, shape.height, shape.width);
+    auto encoder = model.encoder_map();
+    Eigen::MatrixX<Scalar> Z(k, images.count);
+    basin::evaluate(be, encoder, X, Z);
+    chosen.points = Z.template cast<double>();
+    chosen.names = {"images"};
+  } else {
+    basin::StartMixture mixture(basin::normal_ladder(c.smallest, c.largest), k, {.seed = c.seed});
+    basin::Starts starts = mixture.next(c.starts);
+    for (const basin::start_source& source : mixture.sources()) chosen.names.push_back(source.name);
+    chosen.points = std::move(starts.points);
+    chosen.source = std::move(starts.source);
+    return chosen;
+  }
+  chosen.source.assign(static_cast<std::size_t>(chosen.points.cols()), 0);
+  return chosen;
+}
+
+template <class Scalar, class Map>
+basin::FixedPointResult<basin::cpu<Scalar>> follow(const basin::cpu<Scalar>& be, const Map& map,
+                                                   const Eigen::MatrixX<Scalar>& starts,
+                                                   const command& c, method how,
+                                                   const basin::stopping& rule) {
+  const basin::run_options run{.stop = interrupted.get_token()};
+  const auto solve = [&](auto accelerator) {
+    basin::FixedPointSolver<Map, decltype(accelerator)> solver(map, accelerator, rule);
+    return solver.solve(be, starts, run, basin::ProgressBar({.silent = c.quiet}));
+  };
+  switch (how) {
+    case method::basin_preserving:
+      return solve(basin::basin_preserving<>{});
+    case method::automatic:
+      return solve(basin::automatic{});
+    case method::picard:
+      break;
+  }
+  return solve(basin::picard{});
+}
+
+class Clock {
+ public:
+  [[nodiscard]] double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+// What was found, for the tables and pictures.
+struct findings {
+  chosen_starts starts;
+  std::vector<status> ends;         // of each start, under the rule
+  std::vector<index_t> iterations;  // of each start
+  std::vector<double> residual;
+  std::vector<status> fates;  // of the run that goes on to a fine tolerance
+  matrix states;              // the ends of that run, k × N
+  std::vector<index_t> labels;
+  basin::Atlas atlas;
+  index_t evaluations = 0;
+  double seconds = 0;
+};
+
+void print_table(const findings& f) {
+  std::printf("\n%4s %-10s %8s %-17s %9s %9s %10s %-10s %-10s\n", "", "kind", "share",
+              "95 % interval", "norm", "rate", "residual", "iteration", "flow");
+  for (index_t a = 0; a < f.atlas.size(); ++a) {
+    const basin::Attractor& one = f.atlas.attractors[static_cast<std::size_t>(a)];
+    const basin::basin_share share = f.atlas.share(a);
+    std::printf("%4td %-10s %7.2f%% %6.2f%% to %5.2f%% %9.4g %9.4f %10.2g %-10s %-10s\n", a + 1,
+                to_string(one.kind).data(), 100 * share.value, 100 * share.low, 100 * share.high,
+                one.center.col(0).norm(), one.rate, one.residual, to_string(one.stability).data(),
+                to_string(one.flow_stability).data());
+  }
+  const auto none =
+      std::count_if(f.labels.begin(), f.labels.end(), [](index_t label) { return label < 0; });
+  if (none > 0) std::printf("%td of %zu starts end in no attractor\n", none, f.labels.size());
+  const basin::UnseenEstimate& unseen = f.atlas.unseen;
+  std::printf(
+      "\nunseen: at most %.2g %% of the starts (95 %%) end elsewhere; nine times as many "
+      "more would meet %.3g new attractors (%.0f to %.0f)\n",
+      100 * unseen.mass.upper, unseen.next.value, unseen.next.lower, unseen.next.upper);
+}
+
+void write_tables(const command& c, const findings& f) {
+  const auto path = [&](const char* name) { return c.out + "/" + name; };
+  basin::CsvWriter columns(path("columns.csv"));
+  columns.row("start", "source", "status", "iterations", "residual", "attractor", "fate");
+  for (std::size_t j = 0; j < f.ends.size(); ++j) {
+    columns.row(j, f.starts.names[static_cast<std::size_t>(f.starts.source[j])],
+                to_string(f.ends[j]), f.iterations[j], f.residual[j], f.labels[j],
+                to_string(f.fates[j]));
+  }
+  columns.close();
+  basin::CsvWriter attractors(path("attractors.csv"));
+  attractors.row("attractor", "kind", "period", "share", "norm", "residual", "rate", "iteration",
+                 "flow", "unstable");
+  for (index_t a = 0; a < f.atlas.size(); ++a) {
+    const basin::Attractor& one = f.atlas.attractors[static_cast<std::size_t>(a)];
+    attractors.row(a, to_string(one.kind), one.period, f.atlas.share(a).value,
+                   one.center.col(0).norm(), one.residual, one.rate, to_string(one.stability),
+                   to_string(one.flow_stability), one.unstable);
+  }
+  attractors.close();
+  // A row each, as Python's packages have them.
+  basin::write_npy(path("starts.npy"), f.starts.points.transpose().eval());
+  basin::write_npy(path("states.npy"), f.states.transpose().eval());
+  basin::write_npy(path("centers.npy"), f.atlas.centers().transpose().eval());
+  basin::write_npy(path("labels.npy"), f.labels);
+}
+
+pictures::discovery_view discovery(const findings& f) {
+  pictures::discovery_view view;
+  const std::vector<index_t> curve = basin::discovery_curve(f.labels);
+  const auto n = static_cast<index_t>(curve.size());
+  std::vector<index_t> counts(f.atlas.attractors.size());
+  for (const index_t label : f.labels) {
+    if (label >= 0) ++counts[static_cast<std::size_t>(label)];
+  }
+  const basin::Encounters met(counts, n);
+  for (double at = 1; at < 1.1 * static_cast<double>(n); at *= 1.1) {
+    const index_t size = std::min(n, static_cast<index_t>(at));
+    if (!view.starts.empty() && view.starts.back() == static_cast<double>(size)) continue;
+    view.starts.push_back(static_cast<double>(size));
+    view.met.push_back(static_cast<double>(curve[static_cast<std::size_t>(size - 1)]));
+    view.expected.push_back(basin::rarefaction(met, size));
+  }
+  view.remaining = f.atlas.unseen.remaining.value;
+  view.remark = gnuplot::format("unseen share of starts at most %.2g %% (95 %%)",
+                                100 * f.atlas.unseen.mass.upper);
+  return view;
+}
+
+// Draws what can be drawn; says what, as a line for the user.
+template <class Scalar, class Map>
+std::string draw(const basin::cpu<Scalar>& be, Map& map, const command& c, const findings& f) {
+  const gnuplot::Plotter plots(c.out);
+  const matrix centers = f.atlas.centers();
+  std::string drawn;
+  const auto note = [&](const char* name, bool done) {
+    if (done) drawn += (drawn.empty() ? "" : ", ") + std::string(name) + ".png";
+  };
+  if (f.atlas.k >= 2) {
+    const auto label = [&](const matrix& points) {
+      // Followed no further than needed to tell which attractor is nearest.
+      const auto ends = follow<Scalar>(be, map, points.template cast<Scalar>().eval(), c,
+                                       method::automatic, c.rule);
+      std::vector<index_t> labels;
+      for (index_t j = 0; j < ends.size(); ++j) {
+        index_t nearest = -1;
+        if (ends.status[static_cast<std::size_t>(j)] == status::converged && centers.cols() > 0) {
+          (centers.colwise() - ends.states.col(j).template cast<double>())
+              .colwise()
+              .squaredNorm()
+              .minCoeff(&nearest);
+        }
+        labels.push_back(nearest);
+      }
+      return labels;
+    };
+    const auto view = latent::look(be, map, centers, f.starts.points, 120, label);
+    note("field", pictures::draw_field(plots, view));
+    note("basins", pictures::draw_basins(plots, view));
+  }
+  std::vector<pictures::gallery_image> images;
+  std::vector<Eigen::VectorXcd> spectra;
+  for (index_t a = 0; a < f.atlas.size(); ++a) {
+    const basin::Attractor& one = f.atlas.attractors[static_cast<std::size_t>(a)];
+    spectra.push_back(one.spectrum.values);
+    if (a < 24) {
+      images.push_back(
+          {gnuplot::format("%td: %.1f %%", a + 1, 100 * f.atlas.share(a).value), one.image});
+    }
+  }
+  const basin::tensor_shape shape{f.atlas.image_shape[0], f.atlas.image_shape[1],
+                                  f.atlas.image_shape[2]};
+  note("gallery", pictures::draw_gallery(plots, shape, images,
+                                         "Decoded attractors and their shares of the starts"));
+  note("eigenvalues", pictures::draw_eigenvalues(plots, spectra));
+  note("discovery", pictures::draw_discovery(plots, discovery(f)));
+  if (drawn.empty()) {
+    return plots.found() ? "gnuplot failed; see plots/*.log"
+                         : "no pictures: there is no gnuplot; plots/ has their scripts and data";
+  }
+  return "pictures: " + drawn;
+}
+
+template <class Scalar>
+int run(const command& c) {
+  const Clock clock;
+  const basin::cpu<Scalar> be(c.threads);
+  const basin::cpu<double> exact(be.threads());
+  auto model = basin::load_model<Scalar>(c.model);
+  auto precise = basin::load_model<double>(c.model);
+  auto map = model.autoencoder.latent_map();
+  auto precise_map = precise.autoencoder.latent_map();
+  const basin::tensor_shape shape = model.autoencoder.image_shape();
+  findings f;
+  f.starts = choose_starts(be, c, model.autoencoder);
+  std::filesystem::create_directories(c.out);
+
+  // Under the rule, and from there to a fine tolerance, in double: where a residual of 1e-3 is
+  // met, an orbit may still be on its way past a saddle.
+  const Eigen::MatrixX<Scalar> begin = f.starts.points.template cast<Scalar>();
+  const auto measured = follow(be, map, begin, c, c.accelerator, c.rule);
+  f.ends = measured.status;
+  f.iterations = measured.iterations;
+  f.residual.assign(measured.residual.begin(), measured.residual.end());
+  const basin::stopping fine{.residual = 1e-9, .max_iterations = 100000};
+  const matrix reached = measured.states.template cast<double>();
+  const auto ended = follow(exact, precise_map, reached, c, method::basin_preserving, fine);
+  f.fates = ended.status;
+  f.states = ended.states;
+  const basin::Clustering clusters = basin::cluster(exact, precise_map, ended);
+  f.labels = clusters.labels;
+  f.evaluations = measured.work.evaluations + ended.work.evaluations + clusters.evaluations;
+
+  const auto found = basin::discovery_of(clusters, ended.status, f.starts.source, f.starts.names);
+  f.atlas = basin::make_atlas(exact, precise_map, found,
+                              {.model = std::filesystem::path(c.model).filename().string(),
+                               .rule = gnuplot::format("residual %g, %td iterations",
+                                                       c.rule.residual, c.rule.max_iterations),
+                               .seed = c.seed,
+                               .image_shape = {shape.channels, shape.height, shape.width}});
+  f.atlas.k = model.autoencoder.latent_size();
+  auto decoder = precise.autoencoder.decoder_map();
+  basin::add_images(exact, decoder, f.atlas);
+
+  print_table(f);
+  write_tables(c, f);
+  basin::save_atlas(f.atlas, c.out + "/atlas");
+  f.seconds = clock.seconds();
+  if (c.pictures) std::printf("%s\n", draw(be, map, c, f).c_str());
+  std::printf("%td evaluations; %.2g s, pictures %.2g s; tables and arrays are in %s\n",
+              f.evaluations, f.seconds, clock.seconds() - f.seconds, c.out.c_str());
+  return interrupted.stop_requested() ? 130 : 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    const command c = parse(argc, argv);
+    // A lock-free stop request is the one thing that the handler does.
+    std::signal(SIGINT, [](int) { interrupted.request_stop(); });
+    return c.in_double ? run<double>(c) : run<float>(c);
+  } catch (const std::exception& e) {
+    std::cerr << "explore: " << e.what() << '\n';
+    return 1;
+  }
+}

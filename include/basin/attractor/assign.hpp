@@ -1,0 +1,121 @@
+/// @file
+/// Ends of further starts, assigned to attractors that are known.
+#pragma once
+
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include <Eigen/Core>
+
+#include <basin/attractor/cluster.hpp>
+
+namespace basin {
+namespace detail {
+
+/// Assigns columns of one period: fixed points of `iterate`, f^period.
+template <backend B, class Map>
+void assign_period(const B& be, Map& iterate, const Eigen::MatrixXd& Z,
+                   const std::vector<index_t>& which, index_t period,
+                   const std::vector<Cluster>& known, const by_distance& options,
+                   std::vector<index_t>& labels) {
+  index_t evaluations = 0;
+  const Eigen::MatrixXd ends = Z(Eigen::all, which);
+  const std::vector<double> errors = end_errors(be, iterate, ends, evaluations);
+  std::vector<index_t> open, sample;  // ends that may lie between points of a continuum
+  std::vector<std::size_t> of;
+  for (index_t j = 0; j < ends.cols(); ++j) {
+    double nearest = std::numeric_limits<double>::infinity();
+    index_t best = -1;
+    for (std::size_t c = 0; c < known.size(); ++c) {
+      if (known[c].period != period) continue;
+      const double distance = distance_from(known[c].center, ends.col(j));
+      if (distance >= nearest) continue;
+      nearest = distance;
+      best = static_cast<index_t>(c);
+    }
+    if (best < 0) continue;
+    const Cluster& cluster = known[static_cast<std::size_t>(best)];
+    const double error = errors[static_cast<std::size_t>(j)];
+    const double radius = is_finite(error) ? options.safety * error : 0.0;
+    const bool continuum = cluster.kind == attractor_kind::continuum;
+    if (nearest <=
+        std::max(continuum ? 0.0 : cluster.error + cluster.spread, radius + cluster.error)) {
+      labels[static_cast<std::size_t>(which[static_cast<std::size_t>(j)])] = best;
+    } else if (continuum) {
+      open.push_back(j);
+      of.push_back(static_cast<std::size_t>(best));
+    }
+  }
+  Eigen::MatrixXd A(ends.rows(), static_cast<index_t>(open.size())), C = A;
+  for (std::size_t i = 0; i < open.size(); ++i) {
+    const auto column = static_cast<index_t>(i);
+    index_t nearest = 0;
+    A.col(column) = ends.col(open[i]);
+    (known[of[i]].center.colwise() - A.col(column)).colwise().squaredNorm().minCoeff(&nearest);
+    C.col(column) = known[of[i]].center.col(nearest);
+  }
+  const std::vector<char> joined =
+      lie_on_continuum(be, iterate, A, C, options.marginal_band, evaluations);
+  for (std::size_t i = 0; i < open.size(); ++i) {
+    if (!joined[i]) continue;
+    labels[static_cast<std::size_t>(which[static_cast<std::size_t>(open[i])])] =
+        static_cast<index_t>(of[i]);
+  }
+}
+
+template <backend B, backend E, class Map>
+[[nodiscard]] std::vector<index_t> assign_ends(const B& be, const FixedPointResult<B>& found,
+                                               const E& exact, Map& map,
+                                               const std::vector<Cluster>& known,
+                                               const by_distance& options) {
+  options.check();
+  const auto k = static_cast<index_t>(found.states.rows());
+  require_dimension("assign", map, k);
+  for (const Cluster& cluster : known) {
+    require_size("assign", "number of coordinates of a centre", cluster.center.rows(), k);
+  }
+  const Eigen::MatrixXd Z = host_states(be, found);
+  std::vector<index_t> labels(found.status.size(), -1);
+  for (const auto& [period, which] : columns_by_period(found, Z, options.marginal_residual)) {
+    if (period == 1) {
+      assign_period(exact, map, Z, which, period, known, options, labels);
+    } else {
+      auto iterate = power(MapReference<Map>(map), static_cast<int>(period));
+      assign_period(exact, iterate, Z, which, period, known, options, labels);
+    }
+  }
+  return labels;
+}
+
+}  // namespace detail
+
+/// The known attractor that each end of a run belongs to: that with the nearest point of its
+/// centre among those of the same period, if the end's own error reaches it or a member was as far
+/// from it. Of a continuum it is enough that fixed points lead from the end to it.
+/// @param known of a run of the same map; see `cluster`
+/// @param found k × N ends
+/// @return for each column a place in `known`, or -1 where it is none of them, or wandering
+/// @throws argument_error if a setting is out of its range, size_error unless the dimensions agree
+/// Cost: 4 evaluations an end (4 p for cycles), and the distances from all centres.
+template <backend B, class Map>
+  requires latent_map<Map, B>
+[[nodiscard]] std::vector<index_t> assign(const B& be, Map& map, const std::vector<Cluster>& known,
+                                          const FixedPointResult<B>& found,
+                                          const by_distance& options = {}) {
+  return detail::in_double(be, map, [&](const auto& exact, Map& f) {
+    return detail::assign_ends(be, found, exact, f, known, options);
+  });
+}
+
+/// The same with the map in double for what is measured; see `cluster`.
+template <backend B, class Map, class Exact>
+  requires latent_map<Map, B> && latent_map<Exact, cpu<double>>
+[[nodiscard]] std::vector<index_t> assign(const B& be, Map&, const std::vector<Cluster>& known,
+                                          const FixedPointResult<B>& found, Exact& exact,
+                                          const by_distance& options = {}) {
+  return detail::assign_ends(be, found, cpu<double>(detail::host_of(be).threads()), exact, known,
+                             options);
+}
+
+}  // namespace basin

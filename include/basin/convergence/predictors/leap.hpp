@@ -1,0 +1,186 @@
+/// @file
+/// Orbits followed by leaps: one evaluation stands for several iterations.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include <basin/convergence/predictor.hpp>
+
+namespace basin {
+
+/// Follows an orbit by true steps and leaps in turn. The steps v_t = f(z_t) - z_t of an orbit on a
+/// slow manifold change little from one to the next, so h of them are added up by extrapolation
+/// from the last two that were seen; a true step afterwards lets what is transverse decay, which a
+/// leap magnifies (projective integration: Gear and Kevrekidis 2003; with the slope of the last
+/// two leaps: Lee and Gear 2007). Behind a leap the steps at both of its ends and the one before
+/// say what its sum should have been, and the clock is put right by the part along the orbit. As
+/// soon as the residual at a state is that of the linear map at the nearest centre, the linear map
+/// says the rest.
+///
+/// Assumes that transverse errors decay within a step or two. A leap is as long as the steps let
+/// it: h such that they would change by `turn` of their length. Not applicable: `unfinished` where
+/// the clock, or the evaluations, reach the rule's limit; `not_attracting` where |λ₁| >= 1 at the
+/// centre that it comes to; `non_finite`. Cost: the true steps and one evaluation a leap, k
+/// products an attractor.
+struct leap {
+  index_t most = 16;      ///< iterations that an evaluation stands for at most; at least 1
+  double turn = 1;        ///< change of the step over a leap, as a part of it; at least 0
+  double linear = 0.2;    ///< departure from the linear map that counts as none, of ‖f(z) - z‖
+  index_t settle = 1;     ///< true steps behind a leap before the next; at least 0
+  index_t max_evaluations = 400;  ///< of a start; at least 1
+
+  [[nodiscard]] std::string name() const { return "leap(" + std::to_string(most) + ")"; }
+  void check() const {
+    require(most >= 1, "leap", "most must be at least 1");
+    require(turn >= 0, "leap", "turn must not be negative");
+    require(linear >= 0, "leap", "linear must not be negative");
+    require(settle >= 0, "leap", "settle must not be negative");
+    require(max_evaluations >= 1, "leap", "max_evaluations must be at least 1");
+  }
+
+  template <class B, class Map>
+  class state;
+};
+
+template <class B, class Map>
+class leap::state {
+ public:
+  state(const leap& p, const B& be, Map& map, const prediction_task& task)
+      : p_(p), be_(be), map_(map), task_(task), ends_(be, map, task.known) {}
+
+  [[nodiscard]] Predictions predict(const Eigen::Ref<const Eigen::MatrixXd>& points) {
+    require_size("predict", "number of rows of the starts", points.rows(),
+                 task_.known.centers.rows());
+    const index_t n = points.cols();
+    Predictions said(n);
+    Eigen::MatrixXd Z = detail::rounded_to<B>(points);
+    std::vector<orbit> orbits(static_cast<std::size_t>(n));
+    std::vector<index_t> active(orbits.size());
+    for (std::size_t j = 0; j < active.size(); ++j) active[j] = static_cast<index_t>(j);
+    for (index_t e = 1; !active.empty(); ++e) {
+      Eigen::MatrixXd here(Z.rows(), static_cast<index_t>(active.size()));
+      for (std::size_t i = 0; i < active.size(); ++i) {
+        here.col(static_cast<index_t>(i)) = Z.col(active[i]);
+      }
+      here = detail::rounded_to<B>(here);
+      const Eigen::MatrixXd V = detail::values_at(be_, map_, here) - here;
+      said.evaluations += here.cols();
+      const std::vector<index_t> nearest = nearest_attractor(task_.known, here);
+      std::size_t left = 0;
+      for (std::size_t i = 0; i < active.size(); ++i) {
+        const index_t j = active[i];
+        const auto column = static_cast<index_t>(i);
+        orbit& o = orbits[static_cast<std::size_t>(j)];
+        if (ended(o, here.col(column), V.col(column), nearest[i], said[j])) continue;
+        if (e >= p_.max_evaluations || o.clock > clock_limit()) {
+          said[j] = prediction::none(not_applicable::unfinished);
+          continue;
+        }
+        Z.col(j) = here.col(column) + advance(o, V.col(column));
+        active[left++] = j;
+      }
+      active.resize(left);
+    }
+    return said;
+  }
+  [[nodiscard]] index_t preparation() const noexcept { return ends_.products(); }
+
+ private:
+  /// What is remembered of an orbit: settled steps, the last first, with their times.
+  struct orbit {
+    double clock = 0;       ///< iterations that it has gone, as it believes
+    index_t true_steps = 0;  ///< since the last leap
+    Eigen::VectorXd v, before;   ///< settled steps: the last, the one before
+    double span = 0, span_before = 0;  ///< from `v` to now; from `before` to `v`
+    Eigen::VectorXd sum;    ///< of the last leap, from `v` on
+    index_t length = 0;     ///< iterations of it; 0: none since `v`
+  };
+
+  [[nodiscard]] double clock_limit() const {
+    return static_cast<double>(task_.rule.max_iterations);
+  }
+
+  bool ended(const orbit& o, const Eigen::VectorXd& z, const Eigen::VectorXd& v, index_t c,
+             prediction& said) const {
+    const double norm = v.norm();
+    if (!is_finite(norm) || !is_finite(z.squaredNorm())) {
+      said = prediction::none(not_applicable::non_finite);
+      return true;
+    }
+    const bool met = norm <= task_.tolerance(z);
+    if (c < 0) {
+      if (met) said = prediction::none(not_applicable::no_attractor);
+      return met;
+    }
+    const bool is_linear = ends_.departure(c, z, v) <= p_.linear;
+    if (!met && !is_linear) return false;
+    if (!(task_.known.radius(c) < 1)) {
+      said = prediction::none(not_applicable::not_attracting, c);
+      // A saddle is left again.
+      return met;
+    }
+    const index_t rest =
+        met ? 0 : ends_.remaining(c, v, task_.tolerance_at(c), task_.rule.max_iterations);
+    said = rest < 0 ? prediction::none(not_applicable::unfinished, c)
+                    : prediction::of(std::round(o.clock) + static_cast<double>(rest), c);
+    return true;
+  }
+
+  /// How far to go from here, with the step v here.
+  Eigen::VectorXd advance(orbit& o, const Eigen::VectorXd& v) const {
+    const bool settled = o.true_steps >= p_.settle;
+    if (!settled || o.v.size() == 0) {
+      if (settled) {
+        o.v = v;
+        o.span = 0;
+      }
+      ++o.true_steps;
+      o.span += 1;
+      o.clock += 1;
+      return v;
+    }
+    if (o.length > 0) correct(o, v);
+    const Eigen::VectorXd slope = (v - o.v) / o.span;
+    const double per_step = slope.norm() / v.norm();
+    const double wanted = per_step > 0 ? p_.turn / per_step : static_cast<double>(p_.most);
+    const auto h = static_cast<index_t>(
+        std::clamp(std::floor(wanted), 1.0, static_cast<double>(p_.most)));
+    const auto steps = static_cast<double>(h);
+    o.before = o.v;
+    o.span_before = o.span;
+    o.v = v;
+    o.span = steps;
+    o.length = h > 1 ? h : 0;
+    o.sum = steps * v + (steps * (steps - 1) / 2) * slope;
+    o.clock += steps;
+    o.true_steps = h > 1 ? 0 : o.true_steps + 1;
+    return o.sum;
+  }
+
+  /// Puts the clock right by the steps through `before`, `v` and the one here.
+  void correct(orbit& o, const Eigen::VectorXd& here) const {
+    const auto steps = static_cast<double>(o.length);
+    Eigen::VectorXd sum = steps * o.v + (here - o.v) * (steps * (steps - 1) / 2 / o.span);
+    if (o.before.size() > 0 && o.span_before > 0) {
+      const double s = -o.span_before;
+      const Eigen::VectorXd bend =
+          (o.before - o.v - (here - o.v) * (s / o.span)) / (s * (s - o.span));
+      const double squares = (steps - 1) * steps * (2 * steps - 1) / 6;
+      sum += bend * (squares - o.span * steps * (steps - 1) / 2);
+    }
+    const double late = (o.sum - sum).dot(here) / here.squaredNorm();
+    const double shift = std::clamp(late, -steps / 2, steps / 2);
+    o.clock += shift;
+  }
+
+  leap p_;
+  B be_;
+  Map& map_;
+  prediction_task task_;
+  detail::LinearMaps ends_;
+};
+
+}  // namespace basin
