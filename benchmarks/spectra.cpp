@@ -12,6 +12,8 @@
 #include <basin/model/model_file.hpp>
 #include <basin/spectral/eigenvalues.hpp>
 
+#include "spectra_cluster.hpp"
+
 namespace {
 
 using basin::index_t;
@@ -60,8 +62,25 @@ void write_values(Map& f, const Eigen::MatrixXd& points, double tolerance,
 
 int run(int argc, char** argv) {
   if (argc < 2) {
-    std::fprintf(stderr, "benchmark_spectra FOLDER [--values FILE [--tolerance T]]\n");
+    std::fprintf(stderr,
+                 "benchmark_spectra FOLDER [--values FILE [--tolerance T]]\n"
+                 "benchmark_spectra FOLDER --clusters | --labels NAME FILE THREADS\n");
     return 2;
+  }
+  if (argc > 5 && std::string_view(argv[2]) == "--labels") {
+    spectra::write_cluster_labels(argv[1], argv[3], argv[4], std::stoi(argv[5]));
+    return 0;
+  }
+  const auto measure = [&] {
+    benchmark::AddCustomContext("flags", BENCHMARK_FLAGS);
+    benchmark::AddCustomContext("compiler", __VERSION__);
+    benchmark::Initialize(&argc, argv);
+    benchmark::RunSpecifiedBenchmarks();
+    return 0;
+  };
+  if (argc > 2 && std::string_view(argv[2]) == "--clusters") {
+    spectra::register_clusters(argv[1], {"k=2", "k=128", "k=2_uniform", "k=128_uniform"});
+    return measure();
   }
   Inputs inputs(argv[1]);
   if (argc > 3 && std::string_view(argv[2]) == "--values") {
@@ -80,11 +99,7 @@ int run(int argc, char** argv) {
         ->UseRealTime()
         ->Unit(benchmark::kMillisecond);
   }
-  benchmark::AddCustomContext("flags", BENCHMARK_FLAGS);
-  benchmark::AddCustomContext("compiler", __VERSION__);
-  benchmark::Initialize(&argc, argv);
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
+  return measure();
 }
 
 }  // namespace

@@ -8,7 +8,10 @@ spectra.py ROWS.json runs basin and its peers in turn and writes
   spectra/products/k=512             products with J that the six leading values at 20 points take,
                                      to 1e-8 in double: against ARPACK (SciPy's eigs, 20 vectors)
 
-whose models are trained here (examples/train on BASIN_DATA/mnist, once). The 500 points are codes
+  cluster/NAME/threads=T             clusters at a radius (peers/cluster.py names the points), against
+                                     scikit-learn's DBSCAN with min_samples = 1
+
+Models are trained here (examples/train on BASIN_DATA/mnist, once). The 500 points are codes
 of images after 200 iterations. detail has what the values differ by.
 """
 import argparse
@@ -27,6 +30,7 @@ import torch
 from safetensors.torch import load_file
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "peers"))
+import cluster  # noqa: E402
 from learning import read_images  # noqa: E402
 from table3 import Autoencoder, table3  # noqa: E402
 
@@ -143,6 +147,23 @@ def count_products(binary, folder, net, tolerance=1e-8):
     return row
 
 
+def time_clusters(binary, folder, threads, rounds):
+    """Rows of radius_clusters."""
+    folder.mkdir(parents=True, exist_ok=True)
+    cluster.make(folder)
+
+    def seconds(name, count):
+        pattern = f"^cluster/{name.replace('/', '_')}/threads={count}/ours/real_time$"
+        report = json.loads(run_ours(binary, folder, "--clusters", f"--benchmark_filter={pattern}",
+                                     "--benchmark_format=json"))
+        run = report["benchmarks"][0]
+        return run["real_time"] * UNITS[run["time_unit"]]
+
+    def answer(name, count, path):
+        run_ours(binary, folder, "--labels", name.replace("/", "_"), path, count)
+    return cluster.rows(folder, seconds, answer, rounds, threads)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -168,6 +189,7 @@ def main():
                  for threads in options.threads]
         net, _ = trained_model(train, mnist, folder / "k512", 512, 3, 20)
         rows.append(count_products(binary, folder / "k512", net))
+    rows += time_clusters(binary, folder / "cluster", options.threads, options.rounds)
     options.rows.parent.mkdir(parents=True, exist_ok=True)
     options.rows.write_text(json.dumps(rows, indent=1) + "\n")
 

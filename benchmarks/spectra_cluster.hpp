@@ -1,4 +1,4 @@
-// Clustering at a radius: our side of benchmarks/cluster_peer.py, which says what is measured.
+// Clustering at a radius: our side of benchmarks/peers/cluster.py, which says what is measured.
 #pragma once
 
 #include <benchmark/benchmark.h>

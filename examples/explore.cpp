@@ -33,13 +33,22 @@
 #include <utility>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include <basin/attractor/atlas.hpp>
 #include <basin/attractor/atlas_file.hpp>
 #include <basin/attractor/cluster.hpp>
 #include <basin/attractor/discovery.hpp>
 #include <basin/attractor/discovery_curve.hpp>
 #include <basin/attractor/starts.hpp>
-#include <basin/dynamics/field.hpp>
+#include <basin/convergence/benchmark_predictors.hpp>
+#include <basin/convergence/predictors/formulas.hpp>
+#include <basin/convergence/predictors/koenigs.hpp>
+#include <basin/convergence/predictors/leap.hpp>
+#include <basin/convergence/predictors/observed.hpp>
+#include <basin/convergence/predictors/sampled_map.hpp>
+#include <basin/convergence/predictors/trajectory_library.hpp>
+#include <basin/io/atomic_file.hpp>
 #include <basin/io/csv.hpp>
 #include <basin/io/idx.hpp>
 #include <basin/io/npy.hpp>
@@ -232,6 +241,7 @@ struct findings {
   matrix states;              // the ends of that run, k × N
   std::vector<index_t> labels;
   basin::Atlas atlas;
+  basin::PredictorBenchmark predictors;
   index_t evaluations = 0;
   double seconds = 0;
 };
@@ -255,6 +265,116 @@ void print_table(const findings& f) {
       "\nunseen: at most %.2g %% of the starts (95 %%) end elsewhere; nine times as many "
       "more would meet %.3g new attractors (%.0f to %.0f)\n",
       100 * unseen.mass.upper, unseen.next.value, unseen.next.lower, unseen.next.upper);
+}
+
+// What predictors of the iteration count say of starts that they have not seen: of up to 1,000
+// starts, evenly taken, the first 150 are for those that learn, the next 250 calibrate.
+template <class Scalar, class Map>
+basin::PredictorBenchmark compare_predictors(const basin::cpu<Scalar>& be, Map& map,
+                                             const command& c, const findings& f) {
+  basin::Atlas points = f.atlas;  // cycles and continua have no spectrum of a point
+  std::erase_if(points.attractors, [](const basin::Attractor& one) {
+    return one.kind != basin::attractor_kind::point;
+  });
+  const auto all = static_cast<index_t>(f.labels.size());
+  const index_t n = std::min<index_t>(all, 1000);
+  const index_t training = 3 * n / 20, calibrating = n / 4;
+  if (points.size() == 0 || n < 60) return {};
+  matrix starts(f.atlas.k, n);
+  for (index_t j = 0; j < n; ++j) starts.col(j) = f.starts.points.col(j * all / n);
+  const basin::prediction_task task{.known = basin::with_spectra(be, map, points.centers()),
+                                    .rule = c.rule,
+                                    .training = starts.leftCols(training)};
+  const auto compare = [&](const auto&... more) {
+    return basin::benchmark_predictors(
+        be, map, task, starts.middleCols(training, calibrating),
+        starts.rightCols(n - training - calibrating), {}, basin::paper_formula{},
+        basin::sufficient_iterations{}, basin::asymptotic_iterations{}, basin::non_normal{},
+        basin::observed{}, basin::koenigs{}, basin::leap{}, basin::trajectory_library{}, more...);
+  };
+  return f.atlas.k <= 3 ? compare(basin::sampled_map{}) : compare();
+}
+
+void print_predictors(const basin::PredictorBenchmark& predictors) {
+  if (predictors.scores.empty()) return;
+  std::printf("\n%-26s %8s %8s %9s %8s %9s %8s %6s\n", "predictor of iterations", "Pearson",
+              "within", "Spearman", "error", "coverage", "basins", "cost");
+  for (const basin::PredictorScore& one : predictors.scores) {
+    std::printf("%-26s %8.3f %8.3f %9.3f %7.1f%% %8.1f%% %7.1f%% %5.0f%%\n", one.name.c_str(),
+                one.pearson, one.pearson_within_basin, one.spearman,
+                100 * one.median_relative_error, 100 * one.coverage, 100 * one.labels_right,
+                100 * one.evaluations_share);
+  }
+  std::printf(
+      "(within: within basins; error: median, relative; coverage of 90 %% intervals; cost: "
+      "share of the evaluations that iterating takes, calibration included)\n");
+}
+
+// The predictor that errs least of those that say something of most starts.
+const basin::PredictorScore* best(const basin::PredictorBenchmark& predictors) {
+  const basin::PredictorScore* best = nullptr;
+  for (const basin::PredictorScore& one : predictors.scores) {
+    if (2 * one.predicted < predictors.truth.size()) continue;
+    if (!std::isfinite(one.median_relative_error)) continue;
+    if (!best || one.median_relative_error < best->median_relative_error) best = &one;
+  }
+  return best;
+}
+
+// A number, or null: JSON knows no other.
+nlohmann::json number(double value) {
+  return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json();
+}
+
+void write_report(const command& c, const findings& f, int threads) {
+  nlohmann::json attractors = nlohmann::json::array(), predictors = nlohmann::json::array();
+  for (index_t a = 0; a < f.atlas.size(); ++a) {
+    const basin::Attractor& one = f.atlas.attractors[static_cast<std::size_t>(a)];
+    const basin::basin_share share = f.atlas.share(a);
+    attractors.push_back({{"share", number(share.value)},
+                          {"share_low", number(share.low)},
+                          {"share_high", number(share.high)},
+                          {"radius", number(one.rate)},
+                          {"norm", number(one.center.col(0).norm())},
+                          {"kind", to_string(one.kind)},
+                          {"stability", to_string(one.stability)},
+                          {"flow_stability", to_string(one.flow_stability)},
+                          {"period", one.period},
+                          {"residual", number(one.residual)}});
+  }
+  for (const basin::PredictorScore& one : f.predictors.scores) {
+    predictors.push_back({{"name", one.name},
+                          {"pearson", number(one.pearson)},
+                          {"pearson_within_basin", number(one.pearson_within_basin)},
+                          {"spearman", number(one.spearman)},
+                          {"median_relative_error", number(one.median_relative_error)},
+                          {"coverage", number(one.coverage)},
+                          {"median_width", number(one.median_width)},
+                          {"labels_right", number(one.labels_right)},
+                          {"predicted", one.predicted},
+                          {"evaluations_share", number(one.evaluations_share)},
+                          {"pearson_told", number(one.pearson_told)}});
+  }
+  const basin::UnseenEstimate& unseen = f.atlas.unseen;
+  const nlohmann::json report{
+      {"model", f.atlas.model},
+      {"k", f.atlas.k},
+      {"starts", f.labels.size()},
+      {"converged", std::count(f.ends.begin(), f.ends.end(), status::converged)},
+      {"attractors", attractors},
+      {"unseen_mass", number(unseen.mass.value)},
+      {"unseen_mass_high", number(unseen.mass.upper)},
+      {"new_attractors_of_nine_times_more",
+       {number(unseen.next.value), number(unseen.next.lower), number(unseen.next.upper)}},
+      {"predictors", predictors},
+      {"evaluations", f.evaluations},
+      {"seconds", f.seconds},
+      {"threads", threads},
+      {"seed", c.seed},
+      {"rule", f.atlas.rule}};
+  basin::AtomicFile file(c.out + "/report.json");
+  file.write(report.dump(2) + "\n");
+  file.commit();
 }
 
 void write_tables(const command& c, const findings& f) {
@@ -318,8 +438,10 @@ std::string draw(const basin::cpu<Scalar>& be, Map& map, const command& c, const
   if (f.atlas.k >= 2) {
     const auto label = [&](const matrix& points) {
       // Followed no further than needed to tell which attractor is nearest.
+      basin::stopping rule = c.rule;
+      rule.residual *= 5;
       const auto ends = follow<Scalar>(be, map, points.template cast<Scalar>().eval(), c,
-                                       method::automatic, c.rule);
+                                       method::automatic, rule);
       std::vector<index_t> labels;
       for (index_t j = 0; j < ends.size(); ++j) {
         index_t nearest = -1;
@@ -333,7 +455,7 @@ std::string draw(const basin::cpu<Scalar>& be, Map& map, const command& c, const
       }
       return labels;
     };
-    const auto view = latent::look(be, map, centers, f.starts.points, 120, label);
+    const auto view = latent::look(be, map, centers, f.starts.points, 120, 72, label);
     note("field", pictures::draw_field(plots, view));
     note("basins", pictures::draw_basins(plots, view));
   }
@@ -351,6 +473,26 @@ std::string draw(const basin::cpu<Scalar>& be, Map& map, const command& c, const
                                   f.atlas.image_shape[2]};
   note("gallery", pictures::draw_gallery(plots, shape, images,
                                          "Decoded attractors and their shares of the starts"));
+  std::vector<pictures::prediction_series> series;
+  const auto add_series = [&](const basin::PredictorScore& one, bool intervals) {
+    pictures::prediction_series& to = series.emplace_back();
+    to.label = one.name + gnuplot::format(": Pearson %.2f", one.pearson) +
+               (intervals ? ", with 90 % intervals" : "");
+    for (index_t j = 0; j < one.predictions.size(); ++j) {
+      const auto at = static_cast<std::size_t>(j);
+      if (!one.predictions[j].iterations || !f.predictors.truth.finished[at]) continue;
+      to.measured.push_back(static_cast<double>(f.predictors.truth.iterations[at]));
+      to.predicted.push_back(*one.predictions[j].iterations);
+      if (!intervals || one.intervals.empty()) continue;
+      to.low.push_back(one.intervals[at].lower);
+      to.high.push_back(std::min(one.intervals[at].upper, 1e6));
+    }
+  };
+  if (const basin::PredictorScore* most_right = best(f.predictors)) {
+    if (most_right != &f.predictors.scores.front()) add_series(f.predictors.scores.front(), false);
+    add_series(*most_right, true);
+    note("predictions", pictures::draw_predictions(plots, series));
+  }
   note("eigenvalues", pictures::draw_eigenvalues(plots, spectra));
   note("discovery", pictures::draw_discovery(plots, discovery(f)));
   if (drawn.empty()) {
@@ -402,9 +544,12 @@ int run(const command& c) {
   basin::add_images(exact, decoder, f.atlas);
 
   print_table(f);
+  f.predictors = compare_predictors(be, map, c, f);
+  print_predictors(f.predictors);
   write_tables(c, f);
   basin::save_atlas(f.atlas, c.out + "/atlas");
   f.seconds = clock.seconds();
+  write_report(c, f, be.threads());
   if (c.pictures) std::printf("%s\n", draw(be, map, c, f).c_str());
   std::printf("%td evaluations; %.2g s, pictures %.2g s; tables and arrays are in %s\n",
               f.evaluations, f.seconds, clock.seconds() - f.seconds, c.out.c_str());

@@ -55,7 +55,8 @@ inline chosen_plane choose_plane(const Eigen::MatrixXd& centers, const Eigen::Ma
 // attractors that points lead to.
 template <class B, class Map, class Label>
 pictures::plane_view look(const B& be, Map& map, const Eigen::MatrixXd& centers,
-                          const Eigen::MatrixXd& starts, index_t grid, Label&& label) {
+                          const Eigen::MatrixXd& starts, index_t grid, index_t basin_grid,
+                          Label&& label) {
   using scalar = typename B::scalar;
   const chosen_plane chosen = choose_plane(centers, starts);
   pictures::plane_view view;
@@ -63,6 +64,7 @@ pictures::plane_view look(const B& be, Map& map, const Eigen::MatrixXd& centers,
   view.y_label = chosen.y_label;
   view.remark = chosen.remark;
   view.grid = grid;
+  view.basin_grid = basin_grid;
   view.attractors = chosen.plane.coordinates(centers);
   const Eigen::MatrixXd seen = chosen.plane.coordinates(starts);
   // Around the attractors; around a single one, as far as half of the starts.
@@ -90,12 +92,13 @@ pictures::plane_view look(const B& be, Map& map, const Eigen::MatrixXd& centers,
     view.lower[axis] -= missing / 2;
     view.upper[axis] += missing / 2;
   }
-  const Eigen::MatrixXd coordinates =
-      basin::grid_points(view.lower, view.upper, std::vector<index_t>{grid, grid});
-  const auto field = basin::sample_plane(be, map, chosen.plane, coordinates, false);
+  const auto side = [&](index_t n) {
+    return basin::grid_points(view.lower, view.upper, std::vector<index_t>{n, n});
+  };
+  const auto field = basin::sample_plane(be, map, chosen.plane, side(grid), false);
   view.velocity = field.velocity.template cast<double>();
   view.norm = field.norm.template cast<double>();
-  view.labels = label(field.points.template cast<double>().eval());
+  view.labels = label(chosen.plane.points(side(basin_grid)));
 
   std::vector<index_t> begin;
   for (index_t j = 0; j < seen.cols() && begin.size() < 16; ++j) {

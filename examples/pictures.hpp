@@ -23,11 +23,12 @@ using gnuplot::format;
 struct plane_view {
   std::string x_label, y_label, remark;  // the remark says which plane it is
   Eigen::Vector2d lower{-1, -1}, upper{1, 1};
-  index_t grid = 0;                           // points a side
-  Eigen::MatrixXd velocity;                   // 2 × grid²
-  Eigen::VectorXd norm;                       // grid², of all of f(z) - z
-  std::vector<index_t> labels;                // grid², attractor of each point, negative: none
-  Eigen::MatrixXd attractors;                 // 2 × M
+  index_t grid = 0;             // points a side, of the field
+  index_t basin_grid = 0;       // and of the basins
+  Eigen::MatrixXd velocity;     // 2 × grid²
+  Eigen::VectorXd norm;         // grid², of all of f(z) - z
+  std::vector<index_t> labels;  // basin_grid², attractor of each point, negative: none
+  Eigen::MatrixXd attractors;   // 2 × M
   std::vector<Eigen::MatrixXd> trajectories;  // 2 × length each
 };
 
@@ -122,16 +123,16 @@ inline bool draw_field(const gnuplot::Plotter& plots, const plane_view& view) {
 inline bool draw_basins(const gnuplot::Plotter& plots, const plane_view& view) {
   plots.data("basins.dat", [&](std::ostream& out) {
     out << "# coordinates on the plane, number of the attractor (0: none), its colour\n";
-    for (index_t j = 0; j < view.grid; ++j) {
-      for (index_t i = 0; i < view.grid; ++i) {
-        const index_t label = view.labels[static_cast<std::size_t>(j * view.grid + i)];
+    for (index_t j = 0; j < view.basin_grid; ++j) {
+      for (index_t i = 0; i < view.basin_grid; ++i) {
+        const index_t label = view.labels[static_cast<std::size_t>(j * view.basin_grid + i)];
         const long rgb =
             label < 0 ? 0xbbbbbbL : std::stol(gnuplot::color(label).substr(1), nullptr, 16);
         out << view.lower[0] + (view.upper[0] - view.lower[0]) * static_cast<double>(i) /
-                                   static_cast<double>(view.grid - 1)
+                                   static_cast<double>(view.basin_grid - 1)
             << ' '
             << view.lower[1] + (view.upper[1] - view.lower[1]) * static_cast<double>(j) /
-                                   static_cast<double>(view.grid - 1)
+                                   static_cast<double>(view.basin_grid - 1)
             << ' ' << label + 1 << ' ' << (rgb >> 16) << ' ' << ((rgb >> 8) & 255) << ' '
             << (rgb & 255) << '\n';
       }

@@ -1,6 +1,7 @@
 /// @file
 /// The library on the CPU. Not included are headers that need more than Eigen, backend/cuda.hpp,
-/// io/ and dynamics/ with Boost's steppers, and the rooms of networks.
+/// io/, dynamics/, files of atlases, and the rooms of networks; nor spectral/, convergence/ and
+/// attractor/, whose decompositions take long to compile.
 #pragma once
 
 #include <basin/backend/cpu.hpp>

@@ -64,7 +64,7 @@ basin::Atlas example() {
   for (auto& one : atlas.attractors) one.image = Eigen::VectorXd::Random(4);
   atlas.sources = {{"normal 1", 500, 2, {400, 100, 0}, 1, {0.1, 0, 0.2}},
                    {"codes", 498, 0, {1, 2, 3}, 0, {nan, -inf, inf}}};
-  atlas.unseen = {998, 3, 0, {0.25, 0, 1}, {0, 0, inf}, {1, 2, 3}, 9, 0.9};
+  atlas.unseen = {998, 3, 0, {0.25, 0, 1}, {0, 0, inf}, 9, {1, 2, 3}, 0.9};
   return atlas;
 }
 

@@ -1,4 +1,5 @@
 // Estimates of the unseen, of populations that are known.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -177,6 +178,31 @@ TEST_CASE("twice the sample", "[attractor]") {
     INFO(p.size() << " attractors, " << p[1] / p[0]);
     CHECK(held.mass >= 0.91);
     CHECK(held.next >= 0.94);
+  }
+}
+
+TEST_CASE("who stops by the upper limit, at sizes that double, is not deceived", "[attractor]") {
+  for (const shares& p : populations()) {
+    const double total = std::accumulate(p.begin(), p.end(), 0.0);
+    int held = 0;
+    for (std::uint32_t draw = 0; draw < 100; ++draw) {
+      std::vector<index_t> counts;
+      for (index_t n = 125; n <= 8000; n *= 2) {
+        counts = sample(p, n, draw);
+        if (basin::unseen_mass(Encounters(counts)).upper <= 0.02) break;
+      }
+      if (basin::unseen_mass(Encounters(counts)).upper > 0.02) {
+        ++held;  // it never stopped
+        continue;
+      }
+      double mass = 0;
+      for (std::size_t j = 0; j < p.size(); ++j) {
+        if (counts[j] == 0) mass += p[j] / total;
+      }
+      held += mass <= 0.02;
+    }
+    INFO(p.size() << " attractors, " << p[1] / p[0]);
+    CHECK(held >= 97);
   }
 }
 

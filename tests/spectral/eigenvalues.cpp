@@ -283,3 +283,26 @@ TEST_CASE("a large block is solved by a space, and no value is missed", "[spectr
   CHECK(s.products < 200);
   check_vectors(A, s, 1e-9);
 }
+TEST_CASE("a value without a left vector of its own is not given another's", "[spectral]") {
+  // Within the twelve leading values of the transpose some pair may be another one.
+  const Eigen::MatrixXd A = 1.3 * maps::starts(200, 200) * std::sqrt(3.0 / 200);
+  const eigenvalue_options wanted{.count = 12,
+                                  .left_vectors = true,
+                                  .method = eigenvalue_method::krylov_schur,
+                                  .max_products = 100000};
+  const Spectrum s = spectrum_of(A, wanted);
+  eigenvalue_options exact = wanted;
+  exact.method = eigenvalue_method::dense;
+  exact.count = 40;
+  const Spectrum dense = spectrum_of(A, exact);
+  index_t known = 0;
+  for (index_t i = 0; i < s.size(); ++i) {
+    for (index_t l = 0; l < dense.size(); ++l) {
+      if (std::abs(dense.values[l] - s.values[i]) > 1e-4 || s.left.col(i).hasNaN()) continue;
+      CHECK(s.condition[i] == Approx(dense.condition[l]).epsilon(1e-3));
+      ++known;
+    }
+  }
+  CHECK(known >= 8);
+  CHECK(s.status == spectral_status::converged);
+}

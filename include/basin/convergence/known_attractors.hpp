@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <complex>
 #include <limits>
 #include <utility>
 #include <vector>
@@ -51,9 +52,9 @@ template <basin::backend B, class Map>
                                             const Eigen::Ref<const Eigen::MatrixXd>& centers,
                                             index_t count = 6) {
   known_attractors known{centers, {}};
-  known.spectra = eigenvalues(
-      be, map, centers,
-      eigenvalue_options{.count = count, .right_vectors = true, .left_vectors = true});
+  known.spectra =
+      eigenvalues(be, map, centers,
+                  eigenvalue_options{.count = count, .right_vectors = true, .left_vectors = true});
   return known;
 }
 

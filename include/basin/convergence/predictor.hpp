@@ -122,9 +122,9 @@ struct prediction_task {
 /// A predictor for maps of type Map on backend B.
 template <class P, class B, class Map>
 concept predictor =
-    std::copyable<P> && requires(const P& p, const B& be, Map& map, const prediction_task& task,
-                                 typename P::template state<B, Map>& state,
-                                 const Eigen::MatrixXd& points) {
+    std::copyable<P> &&
+    requires(const P& p, const B& be, Map& map, const prediction_task& task,
+             typename P::template state<B, Map>& state, const Eigen::MatrixXd& points) {
       { p.name() } -> std::convertible_to<std::string>;
       p.check();
       requires std::constructible_from<typename P::template state<B, Map>, const P&, const B&, Map&,
@@ -172,10 +172,10 @@ template <basin::backend B, class Map, class P>
 
 /// Where starts go, by iterating to the end.
 struct IterationCounts {
-  std::vector<index_t> iterations;   ///< of the rule; where unfinished, those that were taken
+  std::vector<index_t> iterations;     ///< of the rule; where unfinished, those that were taken
   std::vector<std::uint8_t> finished;  ///< whether the rule was met
-  std::vector<index_t> attractor;    ///< that was reached; -1: none of those known
-  index_t evaluations = 0;           ///< of the rule's iteration, without what the labels took
+  std::vector<index_t> attractor;      ///< that was reached; -1: none of those known
+  index_t evaluations = 0;             ///< of the rule's iteration, without what the labels took
 
   [[nodiscard]] index_t size() const noexcept { return static_cast<index_t>(iterations.size()); }
 };

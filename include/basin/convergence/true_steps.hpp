@@ -16,10 +16,10 @@ namespace detail {
 /// The states after some true steps, and what was met on the way.
 template <class B, class Map>
 struct true_steps {
-  Eigen::MatrixXd Z;            ///< k × n, as the backend's scalar holds them
-  Eigen::MatrixXd R;            ///< f(z) - z there, where asked for, or at the state that ended
-  std::vector<index_t> taken;   ///< steps of each
-  std::vector<bool> ended;      ///< whether the rule was met, at `taken`
+  Eigen::MatrixXd Z;           ///< k × n, as the backend's scalar holds them
+  Eigen::MatrixXd R;           ///< f(z) - z there, where asked for, or at the state that ended
+  std::vector<index_t> taken;  ///< steps of each
+  std::vector<bool> ended;     ///< whether the rule was met, at `taken`
   index_t evaluations = 0;
 
   /// @param residual whether f is evaluated at the last state too

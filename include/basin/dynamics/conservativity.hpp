@@ -17,6 +17,7 @@
 #include <basin/dynamics/estimate.hpp>
 #include <basin/dynamics/field.hpp>
 #include <basin/dynamics/line_integral.hpp>
+#include <basin/dynamics/sign_probes.hpp>
 
 namespace basin {
 
@@ -115,30 +116,13 @@ template <basin::backend B, class Map>
       }
     }
   } else if constexpr (has_vjp<Map, B>) {
-    typename B::matrix Z = be.make_matrix(k, n);
-    typename B::matrix W = be.make_matrix(k, n);
-    typename B::matrix JW = be.make_matrix(k, n);
-    host signs(k, n), forward(k, n), backward(k, n);
-    if (n > 0) upload(be, at, columns(be, Z, 0, n));
-    for (index_t p = 0; p < options.probes && n > 0; ++p) {
-      for (index_t j = 0; j < n; ++j) {
-        for (index_t i = 0; i < k; ++i) {
-          signs(i, j) = options.random.word(i, j * options.probes + p) % 2 == 0 ? -1 : 1;
-        }
-      }
-      upload(be, signs, columns(be, W, 0, n));
-      jvp(be, map, columns(be, std::as_const(Z), 0, n), columns(be, std::as_const(W), 0, n),
-          columns(be, JW, 0, n));
-      download(be, columns(be, std::as_const(JW), 0, n), forward);
-      vjp(be, map, columns(be, std::as_const(Z), 0, n), columns(be, std::as_const(W), 0, n),
-          columns(be, JW, 0, n));
-      download(be, columns(be, std::as_const(JW), 0, n), backward);
-      // ‖J‖² from both sides: with one probe the ratio is then of [0, 2] as well.
-      const Eigen::MatrixXd a = forward.template cast<double>();
-      const Eigen::MatrixXd b = backward.template cast<double>();
-      asymmetry += (a - b).colwise().squaredNorm().transpose();
-      square += (a.colwise().squaredNorm() + b.colwise().squaredNorm()).transpose() / 2;
-    }
+    detail::for_each_sign_probe(
+        be, map, at, options.probes, options.random,
+        [&](const Eigen::MatrixXd&, const Eigen::MatrixXd& a, const Eigen::MatrixXd& b) {
+          // ‖J‖² from both sides: with one probe the ratio is then of [0, 2] as well.
+          asymmetry += (a - b).colwise().squaredNorm().transpose();
+          square += (a.colwise().squaredNorm() + b.colwise().squaredNorm()).transpose() / 2;
+        });
   } else {
     throw argument_error("jacobian_asymmetry: probes for a map that has no vjp");
   }

@@ -2,6 +2,7 @@
 /// One number for each of many Jacobians.
 #pragma once
 
+#include <limits>
 #include <vector>
 
 #include <Eigen/Core>

@@ -130,8 +130,10 @@ inline void match_left_vectors(Spectrum& right, const Spectrum& transpose) {
     const double condition =
         1 / std::max(std::abs(y.dot(right.right.col(i))), std::numeric_limits<double>::min());
     const double apart = std::abs(transpose.values[best] - right.values[i]);
-    // Further apart than both errors allow, they are two values.
-    const double errors = condition * (right.backward_error[i] + transpose.backward_error[best]);
+    // Further apart than both errors allow, they are two values; the conditions are the spaces',
+    // since that of the pair is infinite where it is no pair.
+    const double errors = right.condition[i] * right.backward_error[i] +
+                          transpose.condition[best] * transpose.backward_error[best];
     if (!(apart <= 10 * errors * right.norm)) continue;
     right.left.col(i) = y;
     right.condition[i] = condition;

@@ -295,8 +295,9 @@ class TangentRun {
 ///
 /// They are of f as it is iterated; those of the flow are a limit for small h of those of
 /// `relaxed(f, h)` over h. Errors are by batch means, and honest where a batch, steps / batches
-/// iterations, is longer than the trajectory remembers. Where exponents vanish they decay as
-/// log(T) / T only, which no error shows.
+/// iterations, is longer than the trajectory remembers. What the first
+/// and the last tangent differ by adds an error of order 1 / T over T iterations, and log(T) / T
+/// where exponents vanish, which batches need not show.
 ///
 /// @param map with jvp
 /// @param points k × n in host memory

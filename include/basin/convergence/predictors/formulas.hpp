@@ -18,7 +18,6 @@
 #include <vector>
 
 #include <Eigen/Core>
-#include <Eigen/Eigenvalues>
 #include <Eigen/SVD>
 
 #include <basin/convergence/predictor.hpp>
@@ -187,10 +186,9 @@ struct asymptotic_iterations {
       const Eigen::VectorXcd& values = task.known.spectra[static_cast<std::size_t>(c)].values;
       index_t first = 0;
       values.cwiseAbs().maxCoeff(&first);
-      return prediction::of(
-          detail::geometric_count(std::abs(1.0 - values[first]) * e.norm(), q,
-                                  task.tolerance_at(c)),
-          c);
+      return prediction::of(detail::geometric_count(std::abs(1.0 - values[first]) * e.norm(), q,
+                                                    task.tolerance_at(c)),
+                            c);
     }
   };
   template <class B, class Map>
@@ -217,7 +215,7 @@ struct non_normal {
   struct formula {
     prediction_task task;
     std::vector<Eigen::MatrixXd> J;
-    std::vector<index_t> times;       ///< of the norms
+    std::vector<index_t> times;         ///< of the norms
     std::vector<Eigen::VectorXd> logs;  ///< log ‖J^t‖ at these, for each centre
 
     formula(prediction_task given, std::vector<Eigen::MatrixXd> jacobians)
@@ -251,9 +249,8 @@ struct non_normal {
 
    private:
     [[nodiscard]] Eigen::VectorXd norms_of_powers(const Eigen::MatrixXd& one) const {
-      Eigen::VectorXd log =
-          Eigen::VectorXd::Constant(static_cast<index_t>(times.size()),
-                                    -std::numeric_limits<double>::infinity());
+      Eigen::VectorXd log = Eigen::VectorXd::Constant(static_cast<index_t>(times.size()),
+                                                      -std::numeric_limits<double>::infinity());
       if (!one.allFinite()) return log;
       Eigen::MatrixXd power = Eigen::MatrixXd::Identity(one.rows(), one.cols());
       for (std::size_t i = 0; i < times.size(); ++i) {

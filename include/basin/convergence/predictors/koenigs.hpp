@@ -78,7 +78,8 @@ struct koenigs {
       if (s.left.cols() != s.size() || s.right.cols() != s.size() || !(s.radius() < 1)) return {};
       std::vector<index_t> which;
       for (index_t i = 0; i < s.size(); ++i) {
-        if (std::abs(s.values[i]) > s.radius() * s.radius() || std::abs(s.values[i]) == s.radius()) {
+        if (std::abs(s.values[i]) > s.radius() * s.radius() ||
+            std::abs(s.values[i]) == s.radius()) {
           which.push_back(i);
         }
       }

@@ -26,10 +26,15 @@ namespace basin {
 /// centre that it comes to; `non_finite`. Cost: the true steps and one evaluation a leap, k
 /// products an attractor.
 struct leap {
-  index_t most = 16;      ///< iterations that an evaluation stands for at most; at least 1
-  double turn = 1;        ///< change of the step over a leap, as a part of it; at least 0
-  double linear = 0.2;    ///< departure from the linear map that counts as none, of ‖f(z) - z‖
-  index_t settle = 1;     ///< true steps behind a leap before the next; at least 0
+  index_t most = 20;  ///< iterations that an evaluation stands for at most; at least 1
+  double turn = 0.6;  ///< change of the step over a leap, as a part of it; at least 0
+  /// The linear map takes over where its residual differs from ‖f(z) - z‖ by no more than |λ₁|
+  /// makes up for in so many iterations. At least 0.
+  double linear = 0.5;
+  index_t settle = 1;  ///< true steps behind a leap before the next; at least 0
+  /// A leap that lands where the step is the expected one up to this part of it needs none. At
+  /// least 0.
+  double agree = 0.3;
   index_t max_evaluations = 400;  ///< of a start; at least 1
 
   [[nodiscard]] std::string name() const { return "leap(" + std::to_string(most) + ")"; }
@@ -38,6 +43,7 @@ struct leap {
     require(turn >= 0, "leap", "turn must not be negative");
     require(linear >= 0, "leap", "linear must not be negative");
     require(settle >= 0, "leap", "settle must not be negative");
+    require(agree >= 0, "leap", "agree must not be negative");
     require(max_evaluations >= 1, "leap", "max_evaluations must be at least 1");
   }
 
@@ -91,12 +97,13 @@ class leap::state {
  private:
   /// What is remembered of an orbit: settled steps, the last first, with their times.
   struct orbit {
-    double clock = 0;       ///< iterations that it has gone, as it believes
-    index_t true_steps = 0;  ///< since the last leap
-    Eigen::VectorXd v, before;   ///< settled steps: the last, the one before
+    double clock = 0;                  ///< iterations that it has gone, as it believes
+    index_t true_steps = 0;            ///< since the last leap
+    Eigen::VectorXd v, before;         ///< settled steps: the last, the one before
     double span = 0, span_before = 0;  ///< from `v` to now; from `before` to `v`
-    Eigen::VectorXd sum;    ///< of the last leap, from `v` on
-    index_t length = 0;     ///< iterations of it; 0: none since `v`
+    Eigen::VectorXd sum;               ///< of the last leap, from `v` on
+    Eigen::VectorXd expected;          ///< the step where it lands
+    index_t length = 0;                ///< iterations of it; 0: none since `v`
   };
 
   [[nodiscard]] double clock_limit() const {
@@ -115,9 +122,11 @@ class leap::state {
       if (met) said = prediction::none(not_applicable::no_attractor);
       return met;
     }
-    const bool is_linear = ends_.departure(c, z, v) <= p_.linear;
+    const double q = task_.known.radius(c);
+    const double departure = ends_.departure(c, z, v);
+    const bool is_linear = departure <= (q < 1 ? 1 - std::pow(q, p_.linear) : 0.1);
     if (!met && !is_linear) return false;
-    if (!(task_.known.radius(c) < 1)) {
+    if (!(q < 1)) {
       said = prediction::none(not_applicable::not_attracting, c);
       // A saddle is left again.
       return met;
@@ -131,7 +140,9 @@ class leap::state {
 
   /// How far to go from here, with the step v here.
   Eigen::VectorXd advance(orbit& o, const Eigen::VectorXd& v) const {
-    const bool settled = o.true_steps >= p_.settle;
+    const bool landed_well =
+        o.length > 0 && o.true_steps == 0 && (v - o.expected).norm() <= p_.agree * v.norm();
+    const bool settled = o.true_steps >= p_.settle || landed_well;
     if (!settled || o.v.size() == 0) {
       if (settled) {
         o.v = v;
@@ -143,18 +154,34 @@ class leap::state {
       return v;
     }
     if (o.length > 0) correct(o, v);
-    const Eigen::VectorXd slope = (v - o.v) / o.span;
-    const double per_step = slope.norm() / v.norm();
-    const double wanted = per_step > 0 ? p_.turn / per_step : static_cast<double>(p_.most);
-    const auto h = static_cast<index_t>(
-        std::clamp(std::floor(wanted), 1.0, static_cast<double>(p_.most)));
+    // The step turns at one angle an iteration and grows by one factor, as on an arc.
+    const double norm = v.norm();
+    const Eigen::VectorXd along = v / norm;
+    Eigen::VectorXd across = along * along.dot(o.v) - o.v;
+    const double height = across.norm();
+    if (height > 0) across /= height;
+    const double angle = std::atan2(height, along.dot(o.v)) / o.span;
+    const double growth = std::log(norm / o.v.norm()) / o.span;
+    const double change = std::hypot(angle, growth);
+    const double wanted = change > 0 ? p_.turn / change : static_cast<double>(p_.most);
+    const auto h =
+        static_cast<index_t>(std::clamp(std::floor(wanted), 1.0, static_cast<double>(p_.most)));
     const auto steps = static_cast<double>(h);
+    double forward = 0, aside = 0;
+    for (index_t i = 0; i < h; ++i) {
+      const auto t = static_cast<double>(i);
+      const double length = norm * std::exp(growth * t);
+      forward += length * std::cos(angle * t);
+      aside += length * std::sin(angle * t);
+    }
     o.before = o.v;
     o.span_before = o.span;
     o.v = v;
     o.span = steps;
     o.length = h > 1 ? h : 0;
-    o.sum = steps * v + (steps * (steps - 1) / 2) * slope;
+    o.sum = forward * along + aside * across;
+    o.expected = norm * std::exp(growth * steps) *
+                 (std::cos(angle * steps) * along + std::sin(angle * steps) * across);
     o.clock += steps;
     o.true_steps = h > 1 ? 0 : o.true_steps + 1;
     return o.sum;

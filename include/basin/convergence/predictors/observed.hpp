@@ -38,14 +38,13 @@ struct observed {
         const auto taken = static_cast<double>(run.taken[at]);
         const double norm = run.R.col(j).norm();
         if (c < 0 || !is_finite(norm)) {
-          said[j] = prediction::none(c < 0 && task_.known.size() == 0
-                                         ? not_applicable::no_attractor
-                                         : not_applicable::non_finite);
+          said[j] = prediction::none(c < 0 && task_.known.size() == 0 ? not_applicable::no_attractor
+                                                                      : not_applicable::non_finite);
         } else if (run.ended[at]) {
           said[j] = prediction::of(taken, c);
         } else if (const double q = task_.known.radius(c); q < 1) {
-          said[j] = prediction::of(
-              taken + detail::geometric_count(norm, q, task_.tolerance_at(c)), c);
+          said[j] =
+              prediction::of(taken + detail::geometric_count(norm, q, task_.tolerance_at(c)), c);
         } else {
           said[j] = prediction::none(not_applicable::not_attracting, c);
         }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <string>
 #include <utility>
@@ -178,9 +179,9 @@ class sampled_map::state {
   [[nodiscard]] index_t corners() const { return index_t{1} << task_.known.centers.rows(); }
 
   /// Evaluates the nodes of these cells that are not known yet, up to `max_nodes`.
-  void fill(const std::vector<cell>& cells) {
+  void fill(const std::vector<cell>& where) {
     std::map<key, index_t> missing;
-    for (const cell& one : cells) {
+    for (const cell& one : where) {
       if (one.level > p_.levels) continue;
       for (index_t l = 0; l < corners(); ++l) {
         const key name = node(one, l);

@@ -36,6 +36,7 @@ struct trajectory_library {
       std::vector<index_t> step, start;
       index_t stored = 0;
       const index_t n = task_.training.cols();
+      if (n == 0) return;
       Eigen::MatrixXd Z = detail::rounded_to<B>(task_.training);
       std::vector<index_t> active(static_cast<std::size_t>(n));
       for (index_t j = 0; j < n; ++j) active[static_cast<std::size_t>(j)] = j;

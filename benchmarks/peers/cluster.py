@@ -16,22 +16,15 @@ For use by a set of benchmarks:
   make(folder)                      writes FOLDER/NAME.npy and FOLDER/NAME_radius.npy
   rows(folder, time, answer, ...)   the rows, with time(name, threads) and answer(name, threads,
                                     path) for our side
-Alone, with the program of spectra_cluster.hpp:
-  cluster_peer.py BINARY [ROWS.json]
 """
-import json
 import os
 import pathlib
-import re
 import statistics
-import subprocess
-import sys
 import time as clock
 
 import numpy
 
 SETS = ("k=2", "k=128", "k=2/uniform", "k=128/uniform")
-UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
 def clumps(random, k, n, count, scale, spread):
@@ -106,7 +99,7 @@ def rows(folder, time, answer, rounds=3, threads=(1, 2)):
                     raise SystemExit(f"cluster: {name}: the partitions differ")
             mine, peer = statistics.median(ours), statistics.median(peers)
             out.append({
-                "name": f"cluster/{name}", "ours_s": mine, "peer_s": peer, "ratio": peer / mine,
+                "name": f"cluster/{name}/threads={count}", "ours_s": mine, "peer_s": peer, "ratio": peer / mine,
                 "peer": f"scikit-learn {sklearn.__version__}, DBSCAN(min_samples=1)",
                 "threads": count,
                 "detail": {"points": list(points.shape), "radius": radius, "clusters": clusters,
@@ -115,33 +108,3 @@ def rows(folder, time, answer, rounds=3, threads=(1, 2)):
             print(f"cluster/{name} on {count} thread(s): ours {mine:.4g} s, scikit-learn "
                   f"{peer:.4g} s, ratio {peer / mine:.2f}, {clusters} clusters", flush=True)
     return out
-
-
-def main():
-    binary = pathlib.Path(sys.argv[1]).resolve()
-    folder = pathlib.Path("build/bench/cluster").resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    make(folder)
-
-    def run(*arguments):
-        return subprocess.run([binary, folder, *map(str, arguments)], check=True, text=True,
-                              capture_output=True).stdout
-
-    def time(name, threads):
-        pattern = f"^cluster/{re.escape(name.replace('/', '_'))}/threads={threads}/ours(/real_time)?$"
-        report = json.loads(run(f"--benchmark_filter={pattern}", "--benchmark_format=json"))
-        one = report["benchmarks"][0]
-        return one["real_time"] * UNITS[one["time_unit"]]
-
-    def answer(name, threads, path):
-        run("--labels", name.replace("/", "_"), path, threads)
-
-    found = rows(folder, time, answer)
-    if len(sys.argv) > 2:
-        with open(sys.argv[2], "w") as file:
-            json.dump(found, file, indent=1)
-            file.write("\n")
-
-
-if __name__ == "__main__":
-    main()
