@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numbers>
 #include <vector>
 
 #include <basin/attractor/assign.hpp>
@@ -364,4 +365,18 @@ TEST_CASE("basin shares by source, with Wilson's intervals", "[attractor]") {
   CHECK(shares[2][1].hits == 1);
   CHECK(basin::basin_shares(c)[0][0].value == 0.5);
   CHECK_THROWS_AS(basin::basin_shares(c, {0, 1}), basin::size_error);
+}
+
+TEST_CASE("isolated fixed points at equal distances are no continuum", "[attractor]") {
+  // Every multiple of 2 pi / 3 is one. The ends are four apart, so that the points at quarters of
+  // the way are fixed as well.
+  auto map = basin::columnwise<1>([](double z) { return z - 0.2 * std::sin(3 * z); });
+  const double apart = 2 * std::numbers::pi / 3;
+  basin::FixedPointSolver solver{map, basin::picard{}, basin::stopping{.residual = 1e-12}};
+  const basin::cpu<double> one(1);
+  const auto found = solver.solve(one, Eigen::RowVector2d(0.1, 4 * apart + 0.1));
+  const auto clusters = basin::cluster(one, map, found);
+  REQUIRE(clusters.size() == 2);
+  CHECK(clusters.clusters[0].kind == basin::attractor_kind::point);
+  CHECK(clusters.clusters[1].kind == basin::attractor_kind::point);
 }

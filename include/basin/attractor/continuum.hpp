@@ -30,19 +30,15 @@ template <backend B, class Map>
   return host.template cast<double>();
 }
 
-/// Whether a continuum of fixed points leads from a_j to b_j, columns of A and E that are nearly
-/// fixed. The two and three points between them are iterated. They must come to lie apart and in
-/// their order, and the residual must change from each to the next by no more than `band` times
-/// their distance: the Jacobian's mean along each part has an eigenvalue 1 within the band (the
-/// secant's, so that no derivative is needed). Between isolated fixed points they are drawn to one
-/// of them, or away from a saddle.
-///
-/// @return 1 or 0 for each
-/// Cost: 5 evaluations a step and pair that is not decided, at most 256 steps.
+/// Whether the two ends A_j, E_j, which are nearly fixed, and the three points between them come to
+/// be fixed, apart and in their order, when they are iterated; which then are the columns 5 j to
+/// 5 j + 4 of `between`. The residual must change from each to the next by no more than `band`
+/// times their distance: the Jacobian's mean along each part has an eigenvalue 1 within the band
+/// (the secant's, so that no derivative is needed).
 template <backend B, class Map>
-[[nodiscard]] std::vector<char> lie_on_continuum(const B& be, Map& map, const Eigen::MatrixXd& A,
-                                                 const Eigen::MatrixXd& E, double band,
-                                                 index_t& evaluations) {
+[[nodiscard]] std::vector<char> stay_between(const B& be, Map& map, const Eigen::MatrixXd& A,
+                                             const Eigen::MatrixXd& E, double band,
+                                             Eigen::MatrixXd& between, index_t& evaluations) {
   constexpr int steps = 256;
   constexpr auto epsilon = static_cast<double>(std::numeric_limits<typename B::scalar>::epsilon());
   std::vector<char> answer(static_cast<std::size_t>(A.cols()), 0);
@@ -52,6 +48,7 @@ template <backend B, class Map>
     left.push_back(j);
     for (int i = 0; i < 5; ++i) X.col(5 * j + i) = A.col(j) + i / 4.0 * (E.col(j) - A.col(j));
   }
+  between = X;
   for (int step = 0; step < steps && !left.empty(); ++step) {
     Eigen::MatrixXd F = evaluate_on(be, map, X);
     evaluations += X.cols();
@@ -68,13 +65,51 @@ template <backend B, class Map>
         ordered = ordered && part.norm() >= length / 16 && part.norm() <= length;
         marginal = marginal && change <= band * part.norm() + noise;
       }
-      if (ordered && marginal) answer[static_cast<std::size_t>(left[e])] = 1;
+      if (ordered && marginal) {
+        answer[static_cast<std::size_t>(left[e])] = 1;
+        between.middleCols(5 * left[e], 5) = z;
+      }
       if (!ordered || marginal) continue;
       X.middleCols(5 * kept, 5) = f;
       left[static_cast<std::size_t>(kept++)] = left[e];
     }
     left.resize(static_cast<std::size_t>(kept));
     X.conservativeResize(Eigen::NoChange, 5 * kept);
+  }
+  return answer;
+}
+
+/// Whether a continuum of fixed points leads from A_j to E_j, columns that are nearly fixed: points
+/// between them stay where they come to (`stay_between`), and so do points between the two of these
+/// that are farthest apart. Between isolated fixed points they are drawn to one of them, or away
+/// from a saddle; the second look tells a row of isolated ones at equal distances from a continuum.
+///
+/// @return 1 or 0 for each
+/// Cost: 5 evaluations a step and pair that is not decided, at most 256 steps, twice where it is
+/// one.
+template <backend B, class Map>
+[[nodiscard]] std::vector<char> lie_on_continuum(const B& be, Map& map, const Eigen::MatrixXd& A,
+                                                 const Eigen::MatrixXd& E, double band,
+                                                 index_t& evaluations) {
+  Eigen::MatrixXd between;
+  std::vector<char> answer = stay_between(be, map, A, E, band, between, evaluations);
+  std::vector<std::size_t> which;
+  for (std::size_t j = 0; j < answer.size(); ++j) {
+    if (answer[j]) which.push_back(j);
+  }
+  const auto n = static_cast<index_t>(which.size());
+  Eigen::MatrixXd begin(A.rows(), n), end(A.rows(), n);
+  for (index_t e = 0; e < n; ++e) {
+    const auto z =
+        between.middleCols(5 * static_cast<index_t>(which[static_cast<std::size_t>(e)]), 5);
+    index_t longest = 0;
+    (z.rightCols(4) - z.leftCols(4)).colwise().squaredNorm().maxCoeff(&longest);
+    begin.col(e) = z.col(longest);
+    end.col(e) = z.col(longest + 1);
+  }
+  const std::vector<char> again = stay_between(be, map, begin, end, band, between, evaluations);
+  for (index_t e = 0; e < n; ++e) {
+    answer[which[static_cast<std::size_t>(e)]] = again[static_cast<std::size_t>(e)];
   }
   return answer;
 }

@@ -147,7 +147,7 @@ inline line_fit fit_line(const std::vector<double>& x, const std::vector<double>
 ///   for (int t = 0; t < 100; ++t, z = std::cos(z)) residuals.push_back(std::abs(std::cos(z) - z));
 ///   const auto seen = basin::observed_rate(residuals);
 ///   std::cout << to_string(seen.kind) << ", rate " << seen.rate << " +- " << seen.rate_error
-///             << '\n';  // linear, 0.673612: sin of the fixed point
+///             << '\n';  // linear; near sin of the fixed point, 0.6736
 /// }
 /// @endcode
 [[nodiscard]] inline ObservedRate observed_rate(const std::vector<double>& residuals,
