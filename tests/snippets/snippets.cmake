@@ -18,6 +18,7 @@ foreach(snippet IN LISTS found)
   add_executable(snippet_${name} ${snippet})
   target_link_libraries(snippet_${name} PRIVATE basin::io ${basin_flow})
   basin_warnings(snippet_${name})
+  target_compile_options(snippet_${name} PRIVATE ${lightly_optimised})  # they are run once
   file(MAKE_DIRECTORY ${snippet_dir}/run)
   add_test(NAME ${prefix}/snippet/${name} COMMAND snippet_${name} WORKING_DIRECTORY ${snippet_dir}/run)
 endforeach()

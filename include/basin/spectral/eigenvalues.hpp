@@ -130,11 +130,19 @@ inline void match_left_vectors(Spectrum& right, const Spectrum& transpose) {
     const double condition =
         1 / std::max(std::abs(y.dot(right.right.col(i))), std::numeric_limits<double>::min());
     const double apart = std::abs(transpose.values[best] - right.values[i]);
-    // Further apart than both errors allow, they are two values; the conditions are the spaces',
-    // since that of the pair is infinite where it is no pair.
+    // (λ - λ') yᴴ x is as small as the errors for any two values, so the pair's own condition
+    // proves nothing: they are one value where they differ by what the spaces' conditions allow, or
+    // by far less than either from the next.
     const double errors = right.condition[i] * right.backward_error[i] +
                           transpose.condition[best] * transpose.backward_error[best];
-    if (!(apart <= 10 * errors * right.norm)) continue;
+    double gap = right.norm;
+    for (index_t l = 0; l < right.size(); ++l) {
+      if (l != i) gap = std::min(gap, std::abs(right.values[l] - right.values[i]));
+    }
+    for (index_t l = 0; l < transpose.size(); ++l) {
+      if (l != best) gap = std::min(gap, std::abs(transpose.values[l] - right.values[i]));
+    }
+    if (!(apart <= std::max(10 * errors * right.norm, 0.02 * gap))) continue;
     right.left.col(i) = y;
     right.condition[i] = condition;
   }
