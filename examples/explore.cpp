@@ -268,7 +268,7 @@ void print_table(const findings& f) {
 }
 
 // What predictors of the iteration count say of starts that they have not seen: of up to 1,000
-// starts, evenly taken, the first 150 are for those that learn, the next 250 calibrate.
+// starts, drawn at random, the first 150 are for those that learn, the next 250 calibrate.
 template <class Scalar, class Map>
 basin::PredictorBenchmark compare_predictors(const basin::cpu<Scalar>& be, Map& map,
                                              const command& c, const findings& f) {
@@ -280,8 +280,16 @@ basin::PredictorBenchmark compare_predictors(const basin::cpu<Scalar>& be, Map& 
   const index_t n = std::min<index_t>(all, 1000);
   const index_t training = 3 * n / 20, calibrating = n / 4;
   if (points.size() == 0 || n < 60) return {};
+  // In random order: what calibrates must be drawn like what is tested.
+  std::vector<std::pair<std::uint32_t, index_t>> order;
+  for (index_t j = 0; j < all; ++j) {
+    order.emplace_back(basin::random_stream{c.seed, 99}.word(0, j), j);
+  }
+  std::sort(order.begin(), order.end());
   matrix starts(f.atlas.k, n);
-  for (index_t j = 0; j < n; ++j) starts.col(j) = f.starts.points.col(j * all / n);
+  for (index_t j = 0; j < n; ++j) {
+    starts.col(j) = f.starts.points.col(order[static_cast<std::size_t>(j)].second);
+  }
   const basin::prediction_task task{.known = basin::with_spectra(be, map, points.centers()),
                                     .rule = c.rule,
                                     .training = starts.leftCols(training)};

@@ -190,7 +190,7 @@ TEST_CASE("it ends by the unseen mass, by a budget, or when told to", "[attracto
 
 TEST_CASE("the same answer on any number of threads, and in any batches", "[attractor]") {
   auto map = wells();
-  const auto run = [&](unsigned threads, index_t batch) {
+  const auto run = [&](int threads, index_t batch) {
     const basin::cpu<double> be(threads);
     return basin::discover(be, map, 2, basin::basin_preserving{}, {},
                            {.starts = 1500, .unseen_mass = 0, .batch = batch, .seed = 4});

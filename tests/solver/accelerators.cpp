@@ -367,6 +367,33 @@ TEST_CASE("a saddle does not agree with an attractor", "[solver]") {
   CHECK(fast.follow_sample(be, starts, found, 30).agreed == 30);
 }
 
+TEST_CASE("a start that was taken to a saddle's limit finds the way back", "[solver]") {
+  // Fast towards the saddle at 0, slowly away from it along the second axis, on either side.
+  const auto map = basin::columnwise<2>([](const auto& z, auto& f) {
+    f[0] = 0.5 * z[0] + 0.1 * z[0] * z[1];
+    f[1] = z[1] + 0.02 * z[1] * (1 - z[1] * z[1]) + 0.001 * z[0] * z[0] * z[1];
+  });
+  MatrixXd starts(2, 40);
+  for (index_t j = 0; j < 40; ++j) {
+    const double away = std::pow(10, -1 - 0.3 * static_cast<double>(j));
+    starts.col(j) << 1 + 0.01 * static_cast<double>(j), (j % 2 == 0 ? -away : away);
+  }
+  const basin::cpu<double> be(1);
+  const stopping rule{.residual = 1e-13, .max_iterations = 100000};
+  FixedPointSolver plain{map, basin::picard{}, rule};
+  FixedPointSolver fast{map, basin_preserving{}, rule};
+  const auto truth = plain.solve(be, starts);
+  const auto found = fast.solve(be, starts);
+  index_t went = 0;
+  for (index_t j = 0; j < 40; ++j) {
+    CHECK((truth.states.col(j) - found.states.col(j)).norm() < 1e-6);
+    const basin::acceleration_report& report = found.acceleration[static_cast<std::size_t>(j)];
+    went += report.limits > 0 && report.taken_back > 0;
+  }
+  CHECK(went > 20);
+  CHECK(found.work.evaluations < truth.work.evaluations / 10);
+}
+
 TEST_CASE("what following cannot tell it does not tell", "[solver]") {
   // Picard's iteration takes more than the budget.
   const auto slow = basin::function_map(1, [](const auto& Z) { return MatrixXd(0.9999 * Z); });

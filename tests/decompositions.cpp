@@ -1,0 +1,3 @@
+// See decompositions.hpp.
+#define BASIN_TEST_DECOMPOSITIONS
+#include "decompositions.hpp"
