@@ -274,7 +274,7 @@ def time_ours(binary, model, name):
     return run["real_time"] * UNITS[run["time_unit"]], report["context"]
 
 
-def measure(binary, model, starts, threads, rounds):
+def measure(binary, model, starts, threads, rounds, loops_only):
     """Rows of one model, kind of starts and number of threads."""
     torch.set_num_threads(threads)
     z = torch.from_numpy(model.starts[starts])
@@ -320,6 +320,8 @@ def measure(binary, model, starts, threads, rounds):
               f"{medians['picard']:.3g}, Anderson {medians['anderson']:.3g}), PyTorch "
               f"{theirs:.4g} s, ratio {theirs / ours:.2f}, network {theirs / medians['network']:.2f}; "
               f"same attractor {detail['same_attractor']}, evaluations {evaluations}", flush=True)
+    if loops_only:
+        return rows
     brought = int(((ends["basin_preserving"][0] == truth) & ends["basin_preserving"][1]).sum())
     return rows + methods(model, starts, threads, rounds, (medians["basin_preserving"], brought),
                           truth)
@@ -360,6 +362,7 @@ def main():
     parser.add_argument("--folder", type=pathlib.Path, default="build/bench/solvers")
     parser.add_argument("--train", type=pathlib.Path, default="build/bench/examples/train")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--loops-only", action="store_true", help="without torchdeq and jaxopt")
     parser.add_argument("--grid", type=int, default=317)
     parser.add_argument("--model-grid", type=int, default=100, help="0: left out")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
@@ -381,7 +384,8 @@ def main():
     for threads in options.threads:
         for model in sorted(models, key=lambda m: m.k):
             for starts in ("images", "noise"):
-                rows += measure(binary, model, starts, threads, options.rounds)
+                rows += measure(binary, model, starts, threads, options.rounds,
+                                options.loops_only)
                 write(options.rows, rows)
     for model in models:
         if model.k == 2 and options.model_grid > 0:
