@@ -146,8 +146,8 @@ command parse(int argc, char** argv) {
       read.unknown();
     }
   }
-  basin::require(c.starts_file.empty() || c.images.empty(), "explore",
-                 "--images and a file of --starts exclude each other");
+  basin::require(c.starts_file.empty() || c.images.empty(), "--images",
+                 "a file of --starts excludes it");
   if (c.model == "mnist_k2" || c.model == "mnist_k16") {
     c.model = std::string(BASIN_EXAMPLE_MODELS) + "/" + c.model + ".safetensors";
   }
@@ -559,8 +559,9 @@ int run(const command& c) {
   f.seconds = clock.seconds();
   write_report(c, f, be.threads());
   if (c.pictures) std::printf("%s\n", draw(be, map, c, f).c_str());
-  std::printf("%td evaluations; %.2g s, pictures %.2g s; tables and arrays are in %s\n",
-              f.evaluations, f.seconds, clock.seconds() - f.seconds, c.out.c_str());
+  std::printf(
+      "%td evaluations to find them; %.2g s in all, pictures %.2g s; tables and arrays are in %s\n",
+      f.evaluations, f.seconds, clock.seconds() - f.seconds, c.out.c_str());
   return interrupted.stop_requested() ? 130 : 0;
 }
 

@@ -185,6 +185,24 @@ TEST_CASE("a budget that is spent is said", "[spectral]") {
   CHECK(s.backward_error.maxCoeff() > 1e-12);
 }
 
+TEST_CASE("whenever the budget ends, the residuals that are said are true", "[spectral]") {
+  // Also where it ends as the space is full and would be restarted.
+  const Eigen::MatrixXd A = maps::starts(100, 100);
+  for (index_t budget = 15; budget <= 60; ++budget) {
+    const Spectrum s = spectrum_of(
+        A, {.count = 2, .tolerance = 1e-12, .right_vectors = true, .max_products = budget});
+    INFO("budget " << budget);
+    CHECK(s.products == budget);
+    CHECK(s.status == spectral_status::max_products);
+    REQUIRE(s.size() >= 2);
+    for (index_t i = 0; i < s.size(); ++i) {
+      const Eigen::VectorXcd x = s.right.col(i);
+      const double residual = (A * x - s.values[i] * x).norm();
+      CHECK(residual == Approx(s.backward_error[i] * s.norm).epsilon(1e-6));
+    }
+  }
+}
+
 TEST_CASE("spectra of many points of a curved map, one of them not finite", "[spectral]") {
   constexpr index_t k = 90, n = 7;
   // f_i = a_i tanh(z_i): J = a_i (1 - tanh² z_i) on the diagonal.

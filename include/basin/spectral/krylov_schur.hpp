@@ -95,11 +95,9 @@ class KrylovSchur {
     last_ = rest;
     if (size_ == most_ && !closed) V_.col(size_) = w / rest;
     const bool full = size_ == most_;
-    if (full || (restarts_ > 0 && (most_ - size_) % 4 == 0)) examine(full);
-    if (!done_ && products_ >= budget_) {
-      examine(false);
-      if (!done_) finish(spectral_status::max_products);
-    }
+    const bool spent = products_ >= budget_;
+    if (full || spent || (restarts_ > 0 && (most_ - size_) % 4 == 0)) examine(full && !spent);
+    if (spent && !done_) finish(spectral_status::max_products);
   }
 
   [[nodiscard]] bool done() const noexcept { return done_; }
@@ -170,7 +168,11 @@ class KrylovSchur {
     update_norm(n);
     // The locked part stays as it is; the rest is brought to sorted Schur form.
     detail::SchurForm active(H_.block(locked_, locked_, n - locked_, n - locked_));
-    if (!active.converged()) return;
+    if (!active.converged()) {
+      form_.reset();
+      finish(spectral_status::max_products);
+      return;
+    }
     active.sort([&](auto a, auto b) { return options_.before(a, b); });
     Eigen::MatrixXd T = H_.topLeftCorner(n, n);
     T.block(0, locked_, locked_, n - locked_) =
