@@ -57,6 +57,7 @@
 #include <basin/solver/basin_preserving.hpp>
 #include <basin/solver/fixed_point_solver.hpp>
 #include <basin/solver/progress_bar.hpp>
+#include <basin/spectral/wandering.hpp>
 
 #include "latent_plane.hpp"
 #include "options.hpp"
@@ -240,11 +241,49 @@ struct findings {
   std::vector<status> fates;  // of the run that goes on to a fine tolerance
   matrix states;              // the ends of that run, k × N
   std::vector<index_t> labels;
+  std::vector<index_t> undecided;           // starts that end in no attractor, and remain finite
+  std::vector<basin::Wandering> wandering;  // what each of those does
   basin::Atlas atlas;
   basin::PredictorBenchmark predictors;
   index_t evaluations = 0;
   double seconds = 0;
 };
+
+// The undecided starts by what they do.
+struct wanderers {
+  basin::wandering_kind kind;
+  index_t count;
+  std::vector<std::size_t> which;  // of findings::wandering
+};
+
+std::vector<wanderers> by_kind(const findings& f) {
+  std::vector<wanderers> groups;
+  for (std::size_t i = 0; i < f.wandering.size(); ++i) {
+    const basin::wandering_kind kind = f.wandering[i].kind;
+    auto at = std::find_if(groups.begin(), groups.end(),
+                           [&](const wanderers& group) { return group.kind == kind; });
+    if (at == groups.end()) at = groups.insert(at, {kind, 0, {}});
+    ++at->count;
+    at->which.push_back(i);
+  }
+  std::sort(groups.begin(), groups.end(),
+            [](const wanderers& a, const wanderers& b) { return a.kind < b.kind; });
+  return groups;
+}
+
+// The leading Lyapunov exponents of a group: the smallest and the largest, with their errors.
+std::string exponents_of(const findings& f, const wanderers& group) {
+  const auto leading = [&](std::size_t i) { return f.wandering[i].exponents.values[0]; };
+  const auto said = [&](std::size_t i) {
+    return gnuplot::format("%.2g ± %.1g", leading(i), f.wandering[i].exponents.errors[0]);
+  };
+  if (group.kind == basin::wandering_kind::non_finite) return "not finite";
+  const auto [least, most] =
+      std::minmax_element(group.which.begin(), group.which.end(),
+                          [&](std::size_t a, std::size_t b) { return leading(a) < leading(b); });
+  if (group.count == 1) return "leading Lyapunov exponent " + said(*least);
+  return "leading Lyapunov exponents from " + said(*least) + " to " + said(*most);
+}
 
 void print_table(const findings& f) {
   std::printf("\n%4s %-10s %8s %-17s %9s %9s %10s %-10s %-10s\n", "", "kind", "share",
@@ -260,6 +299,10 @@ void print_table(const findings& f) {
   const auto none =
       std::count_if(f.labels.begin(), f.labels.end(), [](index_t label) { return label < 0; });
   if (none > 0) std::printf("%td of %zu starts end in no attractor\n", none, f.labels.size());
+  for (const wanderers& group : by_kind(f)) {
+    std::printf("  %td: %s, %s\n", group.count, to_string(group.kind).data(),
+                exponents_of(f, group).c_str());
+  }
   const basin::UnseenEstimate& unseen = f.atlas.unseen;
   std::printf(
       "\nunseen: at most %.2g %% of the starts (95 %%) end elsewhere; nine times as many "
@@ -363,6 +406,12 @@ void write_report(const command& c, const findings& f, int threads) {
                           {"evaluations_share", number(one.evaluations_share)},
                           {"pearson_told", number(one.pearson_told)}});
   }
+  nlohmann::json wandering = nlohmann::json::array();
+  for (const wanderers& group : by_kind(f)) {
+    wandering.push_back({{"kind", to_string(group.kind)},
+                         {"starts", group.count},
+                         {"evidence", exponents_of(f, group)}});
+  }
   const basin::UnseenEstimate& unseen = f.atlas.unseen;
   const nlohmann::json report{
       {"model", f.atlas.model},
@@ -370,6 +419,7 @@ void write_report(const command& c, const findings& f, int threads) {
       {"starts", f.labels.size()},
       {"converged", std::count(f.ends.begin(), f.ends.end(), status::converged)},
       {"attractors", attractors},
+      {"wandering", wandering},
       {"unseen_mass", number(unseen.mass.value)},
       {"unseen_mass_high", number(unseen.mass.upper)},
       {"new_attractors_of_nine_times_more",
@@ -388,11 +438,24 @@ void write_report(const command& c, const findings& f, int threads) {
 void write_tables(const command& c, const findings& f) {
   const auto path = [&](const char* name) { return c.out + "/" + name; };
   basin::CsvWriter columns(path("columns.csv"));
-  columns.row("start", "source", "status", "iterations", "residual", "attractor", "fate");
+  columns.row("start", "source", "status", "iterations", "residual", "attractor", "fate", "does",
+              "exponent", "exponent_error", "exponent_resolution");
+  std::size_t undecided = 0;
   for (std::size_t j = 0; j < f.ends.size(); ++j) {
-    columns.row(j, f.starts.names[static_cast<std::size_t>(f.starts.source[j])],
-                to_string(f.ends[j]), f.iterations[j], f.residual[j], f.labels[j],
-                to_string(f.fates[j]));
+    const auto row = [&](auto... evidence) {
+      columns.row(j, f.starts.names[static_cast<std::size_t>(f.starts.source[j])],
+                  to_string(f.ends[j]), f.iterations[j], f.residual[j], f.labels[j],
+                  to_string(f.fates[j]), evidence...);
+    };
+    if (undecided < f.wandering.size() && f.undecided[undecided] == static_cast<index_t>(j)) {
+      const basin::Wandering& w = f.wandering[undecided++];
+      const bool has = w.kind != basin::wandering_kind::non_finite;
+      const double none = std::numeric_limits<double>::quiet_NaN();
+      row(to_string(w.kind), has ? w.exponents.values[0] : none, has ? w.exponents.errors[0] : none,
+          w.resolution);
+    } else {
+      row("", "", "", "");
+    }
   }
   columns.close();
   basin::CsvWriter attractors(path("attractors.csv"));
@@ -539,6 +602,18 @@ int run(const command& c) {
   const basin::Clustering clusters = basin::cluster(exact, precise_map, ended);
   f.labels = clusters.labels;
   f.evaluations = measured.work.evaluations + ended.work.evaluations + clusters.evaluations;
+
+  // What the others do, each followed by itself.
+  for (std::size_t j = 0; j < f.labels.size(); ++j) {
+    const auto state = f.states.col(static_cast<index_t>(j));
+    if (f.labels[j] < 0 && f.fates[j] != status::diverged && state.allFinite()) {
+      f.undecided.push_back(static_cast<index_t>(j));
+    }
+  }
+  if (!f.undecided.empty() && !interrupted.stop_requested()) {
+    const matrix from = f.states(Eigen::all, f.undecided);
+    f.wandering = basin::wandering(exact, precise_map, from);
+  }
 
   const auto found = basin::discovery_of(clusters, ended.status, f.starts.source, f.starts.names);
   f.atlas = basin::make_atlas(exact, precise_map, found,

@@ -201,6 +201,62 @@ TEST_CASE("predictors that follow curved orbits", "[convergence]") {
                basin::count_iterations(one, map, task, task.training), 0);
 }
 
+TEST_CASE("a map that is too large for dense matrices", "[convergence]") {
+  // Leading values 0.9, a pair of modulus 0.85 and 0.8; the others are at most 0.2, and what the
+  // predictors leave out of them is gone after a few steps.
+  const index_t k = 300;
+  Eigen::MatrixXd W = Eigen::VectorXd::LinSpaced(k, -0.2, 0.2).asDiagonal();
+  W(0, 0) = 0.9;
+  W.block<2, 2>(1, 1) << 0.6, -0.6, 0.6, 0.6;
+  W(3, 3) = 0.8;
+  const Eigen::VectorXd u = maps::starts(k, 1, 3).col(0).normalized();
+  const Eigen::MatrixXd Q = Eigen::MatrixXd::Identity(k, k) - 2 * u * u.transpose();
+  const Eigen::VectorXd fixed = maps::starts(k, 1, 4).col(0);
+  const Eigen::MatrixXd A = Q * W * Q;
+  auto map = basin::affine(A, Eigen::VectorXd(fixed - A * fixed));
+  const basin::prediction_task task{basin::with_spectra(one, map, fixed, 4)};
+  const Eigen::MatrixXd points = maps::starts(k, 12, 5).colwise() + fixed;
+  const auto truth = basin::count_iterations(one, map, task, points);
+  check_counts(ask(map, basin::leap{}, task, points), truth, 1);
+  check_counts(ask(map, basin::koenigs{8}, task, points), truth, 1);
+  const basin::prediction_task without{{fixed, basin::eigenvalues(one, map, fixed)}};
+  CHECK_THROWS_AS(basin::prepare(one, map, basin::leap{}, without), basin::argument_error);
+}
+
+TEST_CASE("a table of a line and one of space", "[convergence]") {
+  auto line =
+      basin::differentiable<1>([](const auto& z, auto& f) { f[0] = 0.8 * z[0] / (1.0 + z[0]); });
+  auto space = basin::differentiable<3>([](const auto& z, auto& f) {
+    using std::tanh;
+    f[0] = tanh(1.3 * z[0] - 0.1 * z[1]);
+    f[1] = tanh(0.6 * z[1] + 0.4 * z[0]);
+    f[2] = 0.7 * z[2] + 0.2 * tanh(z[0]);
+  });
+  const auto check = [](auto& map, const Eigen::MatrixXd& ends, const Eigen::MatrixXd& points,
+                        const basin::sampled_map& settings) {
+    basin::FixedPointSolver solver{map, basin::picard{}, basin::stopping{.residual = 1e-13}};
+    const basin::prediction_task task{
+        basin::with_spectra(one, map, solver.solve(one, ends).states)};
+    const auto truth = basin::count_iterations(one, map, task, points);
+    const auto said = ask(map, settings, task, points);
+    index_t labels = 0, close = 0;
+    for (index_t j = 0; j < said.size(); ++j) {
+      const auto at = static_cast<std::size_t>(j);
+      const auto t = static_cast<double>(truth.iterations[at]);
+      labels += said[j].attractor == truth.attractor[at];
+      close += said[j].iterations && std::abs(*said[j].iterations - t) <= 1 + 0.05 * t;
+    }
+    CHECK(labels >= said.size() - 1);
+    CHECK(close >= said.size() - 2);
+  };
+  // It curves on a scale of 1, of a box of 20.
+  check(line, Eigen::MatrixXd::Constant(1, 1, 1e-3), Eigen::RowVectorXd::LinSpaced(40, 0.5, 20),
+        {.levels = 8});
+  Eigen::MatrixXd ends(3, 2);
+  ends << 0.7, -0.7, 0.5, -0.5, 0.2, -0.2;
+  check(space, ends, 2 * maps::starts(3, 40), {});
+}
+
 TEST_CASE("where predictors do not apply", "[convergence]") {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   // A saddle, a marginal point and a repeller.
