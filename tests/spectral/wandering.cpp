@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <type_traits>
 
 #include <basin/map/affine.hpp>
 #include <basin/map/differentiable.hpp>
@@ -124,4 +125,28 @@ TEST_CASE("Hénon's attractor, and neighbours that leave", "[spectral]") {
   CHECK_THROWS_AS(basin::wandering(one, map, points, {.exponents = {.count = 0}}),
                   basin::argument_error);
   CHECK(to_string(wandering_kind::quasi_periodic) == "quasi_periodic");
+}
+
+TEMPLATE_TEST_CASE("a lattice of 512 coupled maps is chaotic", "[spectral]", float, double) {
+  // Kaneko's, as in golden/spectral/lyapunov.py, whose four runs give 0.3365 with error 0.0013.
+  auto lattice = basin::differentiable(512, [](const auto& z, auto& f) {
+    using scalar = std::decay_t<decltype(f[0])>;
+    const auto g = [&](index_t i) -> scalar {
+      const auto x = z[(i + 512) % 512];
+      return 1.0f - 1.9f * x * x;
+    };
+    for (index_t i = 0; i < 512; ++i) f[i] = 0.6f * g(i) + 0.2f * (g(i - 1) + g(i + 1));
+  });
+  const basin::cpu<TestType> cpu(2);
+  const auto found = basin::wandering(
+      cpu, lattice, 0.9 * maps::starts(512, 2),
+      {.exponents = {.count = 2, .transient = 500, .steps = 1000}, .max_period = 200});
+  for (const basin::Wandering& w : found) {
+    const basin::LyapunovExponents& each = w.exponents;
+    CHECK(w.kind == wandering_kind::chaos);
+    INFO(each.values.transpose() << " +- " << each.errors.transpose());
+    CHECK(std::abs(each.values[0] - 0.3365) < 4 * std::hypot(each.errors[0], 0.0013));
+    CHECK(each.values[0] > 10 * each.errors[0]);
+    CHECK(each.errors[0] < 0.02);
+  }
 }
