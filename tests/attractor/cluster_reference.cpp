@@ -25,7 +25,7 @@ std::filesystem::path data() {
 
 // Every how manieth start is followed.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__OPTIMIZE__)
-constexpr index_t few = 200;
+constexpr index_t few = 1000;
 #else
 constexpr index_t few = 80;
 #endif

@@ -19,8 +19,9 @@ foreach(snippet IN LISTS found)
   target_link_libraries(snippet_${name} PRIVATE basin::io ${basin_flow})
   basin_warnings(snippet_${name})
   target_compile_options(snippet_${name} PRIVATE ${lightly_optimised})  # they are run once
-  file(MAKE_DIRECTORY ${snippet_dir}/run)
-  add_test(NAME ${prefix}/snippet/${name} COMMAND snippet_${name} WORKING_DIRECTORY ${snippet_dir}/run)
+  file(MAKE_DIRECTORY ${snippet_dir}/run/${name})
+  add_test(NAME ${prefix}/snippet/${name} COMMAND snippet_${name}
+    WORKING_DIRECTORY ${snippet_dir}/run/${name})
 endforeach()
 
 # The first program of the README within its compile budget, at -O2.
@@ -30,3 +31,4 @@ get_target_property(eigen Eigen3::Eigen INTERFACE_INCLUDE_DIRECTORIES)
 add_test(NAME ${prefix}/compile_budget
   COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/snippets/compile_budget 8 ${CMAKE_CXX_COMPILER} -std=c++20 -O2
           -I${PROJECT_SOURCE_DIR}/include -I${eigen} -c ${readme_program} -o /dev/null)
+set_tests_properties(${prefix}/compile_budget PROPERTIES RUN_SERIAL TRUE)  # it is timed
