@@ -299,13 +299,16 @@ void print_table(const findings& f) {
   const auto none =
       std::count_if(f.labels.begin(), f.labels.end(), [](index_t label) { return label < 0; });
   if (none > 0) std::printf("%td of %zu starts end in no attractor\n", none, f.labels.size());
+  if (interrupted.stop_requested()) {
+    std::printf("interrupted: the others were on their way; no atlas is written\n");
+  }
   for (const wanderers& group : by_kind(f)) {
     std::printf("  %td: %s, %s\n", group.count, to_string(group.kind).data(),
                 exponents_of(f, group).c_str());
   }
   const basin::UnseenEstimate& unseen = f.atlas.unseen;
   std::printf(
-      "\nunseen: at most %.2g %% of the starts (95 %%) end elsewhere; nine times as many "
+      "\nunseen: at most %.3g %% of the starts (95 %%) end elsewhere; nine times as many "
       "more would meet %.3g new attractors (%.0f to %.0f)\n",
       100 * unseen.mass.upper, unseen.next.value, unseen.next.lower, unseen.next.upper);
 }
@@ -417,6 +420,7 @@ void write_report(const command& c, const findings& f, int threads) {
       {"model", f.atlas.model},
       {"k", f.atlas.k},
       {"starts", f.labels.size()},
+      {"interrupted", interrupted.stop_requested()},
       {"converged", std::count(f.ends.begin(), f.ends.end(), status::converged)},
       {"attractors", attractors},
       {"wandering", wandering},
@@ -492,7 +496,7 @@ pictures::discovery_view discovery(const findings& f) {
     view.expected.push_back(basin::rarefaction(met, size));
   }
   view.remaining = f.atlas.unseen.remaining.value;
-  view.remark = gnuplot::format("unseen share of starts at most %.2g %% (95 %%)",
+  view.remark = gnuplot::format("unseen share of starts at most %.3g %% (95 %%)",
                                 100 * f.atlas.unseen.mass.upper);
   return view;
 }
@@ -502,9 +506,10 @@ template <class Scalar, class Map>
 std::string draw(const basin::cpu<Scalar>& be, Map& map, const command& c, const findings& f) {
   const gnuplot::Plotter plots(c.out);
   const matrix centers = f.atlas.centers();
-  std::string drawn;
+  std::string drawn, failed;
   const auto note = [&](const char* name, bool done) {
-    if (done) drawn += (drawn.empty() ? "" : ", ") + std::string(name) + ".png";
+    std::string& list = done ? drawn : failed;
+    list += (list.empty() ? "" : ", ") + std::string(name) + ".png";
   };
   if (f.atlas.k >= 2) {
     const auto label = [&](const matrix& points) {
@@ -570,7 +575,7 @@ std::string draw(const basin::cpu<Scalar>& be, Map& map, const command& c, const
     return plots.found() ? "gnuplot failed; see plots/*.log"
                          : "no pictures: there is no gnuplot; plots/ has their scripts and data";
   }
-  return "pictures: " + drawn;
+  return "pictures: " + drawn + (failed.empty() ? "" : "; not drawn, see plots/*.log: " + failed);
 }
 
 template <class Scalar>
@@ -615,7 +620,8 @@ int run(const command& c) {
     f.wandering = basin::wandering(exact, precise_map, from);
   }
 
-  const auto found = basin::discovery_of(clusters, ended.status, f.starts.source, f.starts.names);
+  auto found = basin::discovery_of(clusters, ended.status, f.starts.source, f.starts.names);
+  if (interrupted.stop_requested()) found.ended = basin::discovery_end::cancelled;
   f.atlas = basin::make_atlas(exact, precise_map, found,
                               {.model = std::filesystem::path(c.model).filename().string(),
                                .rule = gnuplot::format("residual %g, %td iterations",
@@ -630,7 +636,7 @@ int run(const command& c) {
   f.predictors = compare_predictors(be, map, c, f);
   print_predictors(f.predictors);
   write_tables(c, f);
-  basin::save_atlas(f.atlas, c.out + "/atlas");
+  if (!interrupted.stop_requested()) basin::save_atlas(f.atlas, c.out + "/atlas");
   f.seconds = clock.seconds();
   write_report(c, f, be.threads());
   if (c.pictures) std::printf("%s\n", draw(be, map, c, f).c_str());

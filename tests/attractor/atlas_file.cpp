@@ -270,3 +270,16 @@ TEST_CASE("an atlas that does not fit together is not written", "[attractor]") {
   CHECK(!std::filesystem::exists(path + ".safetensors"));
   CHECK(!std::filesystem::exists(path + ".json"));
 }
+
+TEST_CASE("a dot in the name of an atlas belongs to the name", "[attractor]") {
+  const auto folder = std::filesystem::temp_directory_path() / "basin-atlas-names";
+  std::filesystem::create_directories(folder);
+  basin::Atlas a = example(), b = example();
+  a.model = "a";
+  b.model = "b";
+  basin::save_atlas(a, folder / "run-0.5");
+  basin::save_atlas(b, folder / "run-0.6.json");
+  CHECK(basin::load_atlas(folder / "run-0.5.safetensors").model == "a");
+  CHECK(basin::load_atlas(folder / "run-0.6.safetensors").model == "b");
+  std::filesystem::remove_all(folder);
+}

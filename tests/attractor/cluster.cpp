@@ -310,6 +310,8 @@ TEST_CASE("directions: the paper's rule ignores the radius", "[attractor]") {
       basin::cluster(be, map, found, basin::paper_cosine{.rule = basin::linkage::single}).labels ==
       labels{0, 0, 0, 1, 0});
   CHECK(basin::cluster(be, map, found, basin::paper_cosine{}).clusters[0].center == Z.col(0));
+  CHECK_THROWS_AS(basin::cluster(be, map, found, basin::paper_cosine{.cosine = 1}),
+                  basin::argument_error);
   CHECK_THROWS_AS(basin::cluster(be, map, found, basin::paper_cosine{.cosine = 2}),
                   basin::argument_error);
   CHECK_THROWS_AS(basin::cluster(be, map, found, basin::by_distance{.safety = 0.5}),
@@ -379,4 +381,16 @@ TEST_CASE("isolated fixed points at equal distances are no continuum", "[attract
   REQUIRE(clusters.size() == 2);
   CHECK(clusters.clusters[0].kind == basin::attractor_kind::point);
   CHECK(clusters.clusters[1].kind == basin::attractor_kind::point);
+}
+
+TEST_CASE("of attractors that may be the same the nearest is", "[attractor]") {
+  const auto at = [](double x, double error) {
+    basin::Cluster cluster;
+    cluster.center = Eigen::MatrixXd::Constant(1, 1, x);
+    cluster.error = error;
+    return cluster;
+  };
+  const std::vector<basin::Cluster> known{at(0, 0.1), at(0.15, 0.1)};
+  CHECK(basin::match(known, {at(0.149, 0.05), at(0.01, 0.05), at(1, 0.05)}) ==
+        std::vector<index_t>{1, 0, -1});
 }

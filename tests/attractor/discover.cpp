@@ -8,6 +8,7 @@
 #include <basin/attractor/discover.hpp>
 #include <basin/attractor/discovery_curve.hpp>
 #include <basin/map/columnwise.hpp>
+#include <basin/map/differentiable.hpp>
 #include <basin/map/function_map.hpp>
 
 #include "../catch.hpp"
@@ -243,6 +244,21 @@ TEST_CASE("a discovery of given starts", "[attractor]") {
   CHECK_THROWS_AS(
       basin::discovery_of(clusters, std::vector<status>(6), {0, 1, 2, 0, 0, 0}, {"a", "b"}),
       basin::argument_error);
+}
+
+TEST_CASE("a discovery that was to end before it began says so", "[attractor]") {
+  auto map = basin::differentiable<1>([](const auto& z, auto& f) { f[0] = 0.5 * z[0] + 1.0; });
+  const basin::cpu<double> cpu(1);
+  std::stop_source stop;
+  stop.request_stop();
+  const auto cancelled =
+      basin::discover(cpu, map, 1, basin::picard{}, {}, {.stop = stop.get_token()});
+  CHECK(cancelled.ended == basin::discovery_end::cancelled);
+  CHECK(cancelled.labels.empty());
+  CHECK(cancelled.attractors.empty());
+  const auto found = basin::discover(cpu, map, 1, basin::picard{}, {}, {.starts = 600});
+  REQUIRE(found.attractors.size() == 1);
+  CHECK(found.attractors[0].representative == -1);
 }
 
 TEST_CASE("settings of a discovery", "[attractor]") {

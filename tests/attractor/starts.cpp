@@ -124,3 +124,12 @@ TEST_CASE("a mixture of codes alone comes to its end", "[attractor]") {
   source.weight = std::nan("");
   CHECK_THROWS_AS(basin::StartMixture({source}, 2, {}), basin::argument_error);
 }
+
+TEST_CASE("spheres of any size", "[attractor]") {
+  for (const double deviation : {1e-200, 1.0, 1e170}) {
+    Eigen::MatrixXd points(3, 5);
+    basin::sphere_starts(deviation).draw({}, 0, points);
+    points /= deviation;
+    for (index_t j = 0; j < 5; ++j) CHECK(points.col(j).norm() == Approx(std::sqrt(3.0)));
+  }
+}

@@ -126,6 +126,8 @@ TEST_CASE("the estimates in closed form", "[attractor]") {
   // Good and Toulmin's series: t = 1 gives f1 - f2 + f3 - ...
   CHECK(basin::good_toulmin(sample, 1) == Approx(3 - 2 - 0 + 1.0));
   CHECK(basin::good_toulmin(sample, 0.5) == Approx(1.5 - 0.5 + std::pow(0.5, 91)));
+  // Beyond, two trials of ½ log₃(98 · 4) = 2.7 with chance 1/2: 2 · 3/4 f1 - 4 · 1/4 f2.
+  CHECK(basin::good_toulmin(sample, 2) == Approx(4.5 - 2));
   // Nothing met once: the interval ends at root (2 z² + ...) / n.
   const double z2 = 3.841458820694124;
   const auto none = basin::unseen_mass(Encounters({1000, 1000}));

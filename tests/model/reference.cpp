@@ -23,12 +23,8 @@ std::filesystem::path data() {
   return std::filesystem::path(__FILE__).parent_path() / "../../../shared/data";
 }
 
-// Every how manieth start is followed: all take minutes where there are few instructions.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__OPTIMIZE__)
-constexpr index_t few = 100;
-#else
-constexpr index_t few = 40;
-#endif
+// Every how manieth start is followed.
+constexpr index_t few = slow_build ? 200 : 40;
 
 template <class Scalar>
 void follow(const std::string& name, index_t every) {

@@ -40,7 +40,8 @@
 namespace basin {
 /// Writes an atlas to `path` with the ending .safetensors, and a JSON text beside it with the
 /// ending .json. Each appears whole or not at all (AtomicFile), the former first.
-/// @param path with any ending or none: "out/atlas"
+/// @param path "out/atlas", or with one of the two endings, which is replaced; any other text
+///   behind a dot belongs to the name
 /// @throws file_error if a file cannot be written; argument_error if a text is not UTF-8, or if
 ///   the atlas is not consistent: counts, spectra or images of other sizes than the rest
 inline void save_atlas(const Atlas& atlas, std::filesystem::path path) {
@@ -110,8 +111,10 @@ inline void save_atlas(const Atlas& atlas, std::filesystem::path path) {
   } catch (const nlohmann::json::type_error&) {
     throw argument_error("save_atlas: a text is not UTF-8");
   }
-  write_safetensors(path.replace_extension(".safetensors"), tensors, {{"atlas", text}});
-  AtomicFile file(path.replace_extension(".json"));
+  if (path.extension() == ".safetensors" || path.extension() == ".json") path.replace_extension();
+  const auto with = [&](const char* ending) { return std::filesystem::path(path) += ending; };
+  write_safetensors(with(".safetensors"), tensors, {{"atlas", text}});
+  AtomicFile file(with(".json"));
   file.write(report);
   file.write("\n");
   file.commit();

@@ -25,13 +25,13 @@ namespace basin {
 /// on one ray are one; and in two dimensions at most 44 directions differ by more than 0.99.
 /// Ends of norm 0 are one attractor.
 struct paper_cosine {
-  double cosine = 0.99;  ///< in (0.5, 1]
+  double cosine = 0.99;  ///< in (0.5, 1); 1 would ask of directions what rounding denies
   linkage rule = linkage::leader;
 
   /// @throws argument_error if a setting is out of its range
   void check() const {
-    require(cosine > 0.5 && cosine <= 1, "paper_cosine",
-            "cosine is " + std::to_string(cosine) + ", must be in (0.5, 1]");
+    require(cosine > 0.5 && cosine < 1, "paper_cosine",
+            "cosine is " + std::to_string(cosine) + ", must be in (0.5, 1)");
   }
 };
 

@@ -45,7 +45,7 @@ struct Cluster {
   /// k × period, a column the image of the one before; of a continuum k × m, some of its points.
   Eigen::MatrixXd center;
   index_t members = 0;         ///< columns of the run
-  index_t representative = 0;  ///< the member with the least error bound
+  index_t representative = 0;  ///< the member with the least error bound; -1 of a Discovery
   /// The largest ‖f(c_i) - c_{i+1}‖ of the centre, in the scalar that it was measured in; of a
   /// continuum of f^period.
   double residual = std::numeric_limits<double>::quiet_NaN();
@@ -149,14 +149,17 @@ namespace detail {
   return std::sqrt((center.colwise() - z).colwise().squaredNorm().minCoeff());
 }
 
-/// Whether two clusters, of runs of one map, are the same attractor.
-[[nodiscard]] inline bool same_attractor(const Cluster& a, const Cluster& b) {
-  if (a.kind != b.kind || a.period != b.period || a.center.rows() != b.center.rows()) return false;
-  const double most = a.error + b.error;
-  const auto near = [&](index_t i) { return distance_from(b.center, a.center.col(i)) <= most; };
-  index_t hits = 0;
-  for (index_t i = 0; i < a.center.cols(); ++i) hits += near(i);
-  return a.kind == attractor_kind::continuum ? hits > 0 : hits == a.center.cols();
+/// How far apart two clusters are, of runs of one map, that are the same attractor: the largest
+/// distance of a point of a from b, of continua the least. -1 where they are not the same.
+[[nodiscard]] inline double same_attractor(const Cluster& a, const Cluster& b) {
+  if (a.kind != b.kind || a.period != b.period || a.center.rows() != b.center.rows()) return -1;
+  Eigen::VectorXd distances(a.center.cols());
+  for (index_t i = 0; i < a.center.cols(); ++i) {
+    distances[i] = distance_from(b.center, a.center.col(i));
+  }
+  const double apart =
+      a.kind == attractor_kind::continuum ? distances.minCoeff() : distances.maxCoeff();
+  return apart <= a.error + b.error ? apart : -1;
 }
 
 /// Puts the largest cluster first, those of one size by their first column, and renames labels.
@@ -190,16 +193,20 @@ inline void order_by_size(Clustering& found) {
 
 /// For each of `others` the cluster of `known` that is the same attractor, or -1 where it is new:
 /// kind and period are the same and each point of one centre is within the errors of a point of the
-/// other; of continua some point.
+/// other; of continua some point. Of several the nearest.
 /// @throws size_error unless the points have the same number of coordinates
 [[nodiscard]] inline std::vector<index_t> match(const std::vector<Cluster>& known,
                                                 const std::vector<Cluster>& others) {
   std::vector<index_t> answer;
   for (const Cluster& other : others) {
     index_t same = -1;
-    for (std::size_t c = 0; c < known.size() && same < 0; ++c) {
+    double nearest = std::numeric_limits<double>::infinity();
+    for (std::size_t c = 0; c < known.size(); ++c) {
       require_size("match", "number of coordinates", other.center.rows(), known[c].center.rows());
-      if (detail::same_attractor(known[c], other)) same = static_cast<index_t>(c);
+      const double apart = detail::same_attractor(known[c], other);
+      if (apart < 0 || apart >= nearest) continue;
+      nearest = apart;
+      same = static_cast<index_t>(c);
     }
     answer.push_back(same);
   }

@@ -59,7 +59,7 @@ struct discovery_options {
   /// Starts from around and between the found attractors, as a share of the sample: they find
   /// what isotropic noise does not, and count in no estimate.
   double explore = 0.1;
-  index_t batch = 8192;    ///< starts solved at a time at most; memory goes with it
+  index_t batch = 8192;    ///< starts of the sample solved at a time; memory goes with it
   std::uint64_t seed = 0;  ///< of all starts; the answer is the same on any number of threads
 
   std::function<void(const discovery_progress&)> progress = {};
@@ -130,12 +130,14 @@ class Follower {
       if (place[c] < 0) {
         place[c] = static_cast<index_t>(found_.attractors.size());
         found_.attractors.push_back(clusters.clusters[c]);
+        found_.attractors.back().representative = -1;  // that column is gone
         continue;
       }
       Cluster& known = found_.attractors[static_cast<std::size_t>(place[c])];
       const index_t members = known.members + clusters.clusters[c].members;
       const double spread = std::max(known.spread, clusters.clusters[c].spread);
       if (clusters.clusters[c].error < known.error) known = clusters.clusters[c];
+      known.representative = -1;
       known.members = members;
       known.spread = spread;
     }
@@ -182,6 +184,11 @@ template <class B, class Map, class Accelerator, class Stopping, class Clusters>
     const auto noise =
         choose_noise(k, options.noise, {options.seed, 0x10000}, follow, found.attractors);
     sources.insert(sources.end(), noise.begin(), noise.end());
+  }
+  if (sources.empty()) {  // it was to end before a scale had been tried
+    summarize(found, options.times, options.confidence);
+    found.ended = follow.cancelled() ? discovery_end::cancelled : discovery_end::evaluations;
+    return found;
   }
   StartMixture mixture(std::move(sources), k, {options.seed, 0});
   for (const start_source& source : mixture.sources()) {

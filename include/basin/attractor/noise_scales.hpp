@@ -93,7 +93,7 @@ template <class Follow, class Found>
   // From a deviation on, by a factor, as far as a given limit or as there is something new.
   const auto climb = [&](double deviation, double factor, double limit) {
     int without = 0;
-    for (int i = 0; i < most_scales && !follow.spent(); ++i, deviation *= factor) {
+    for (int i = 0; (limit > 0 || i < most_scales) && !follow.spent(); ++i, deviation *= factor) {
       if (limit > 0 ? (factor > 1 ? deviation > limit * (1 + 1e-12) : deviation < limit)
                     : without >= options.patience) {
         break;

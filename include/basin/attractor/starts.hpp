@@ -78,7 +78,8 @@ inline void require_scale(const char* where, double scale) {
 /// Uniform on the sphere of radius deviation · √k about 0.
 /// @throws argument_error unless the deviation is positive and finite
 [[nodiscard]] inline start_source sphere_starts(double deviation) {
-  start_source source = normal_starts(deviation);
+  detail::require_scale("sphere_starts", deviation);
+  start_source source = normal_starts(1);
   source.name = detail::scale_text("sphere", deviation);
   source.draw = [deviation, normal = source.draw](random_stream stream, index_t first,
                                                   Eigen::Ref<Eigen::MatrixXd> out) {

@@ -233,8 +233,9 @@ namespace detail {
 /// (tests/attractor/unseen.cpp).
 ///
 /// The value is the mean by a mixture of Poisson distributions (Norris and Pollock 1998), fitted
-/// by a few steps of EM. For t = 9 its errors were below those of `good_toulmin` in all
-/// populations that were tried.
+/// by a few steps of EM. Root mean square errors against those of `good_toulmin`, 500 attractors of
+/// which 1,000 starts are known: for t = 9 uniform shares 100 to 153, Zipf's 121 to 127, geometric
+/// 30 to 91; for t = 4 uniform 76 to 50, Zipf's 52 to 46, geometric 19 to 33.
 /// @param times t > 0: 9 for a sample that is ten times larger in all
 /// @throws argument_error unless 0 < times < 1e9 and 0 < confidence < 1
 /// Cost: O(f_1 log(t n)), and some 10^5 operations.
@@ -273,7 +274,7 @@ namespace detail {
 }
 
 /// The same mean by the series -Σ (-t)^r f_r (Good and Toulmin 1956), unbiased for t <= 1. For
-/// t > 1 its terms are weighted by P(L >= r), L ~ Bin(½ log₂(n t² / (t - 1)), 2 / (2 + t)) (Efron
+/// t > 1 its terms are weighted by P(L >= r), L ~ Bin(½ log₃(n t² / (t - 1)), 2 / (2 + t)) (Efron
 /// and Thisted 1976; Orlitsky, Suresh and Wu 2016, who show it to serve for t up to about log n).
 /// Its error is small against t n, not against the number of attractors: where few are left it
 /// may be tens of times too large. Not below 0.
@@ -288,7 +289,7 @@ namespace detail {
   index_t trials = 0;
   if (times > 1) {
     const auto n = static_cast<double>(sample.starts());
-    trials = static_cast<index_t>(0.5 * std::log2(n * times * times / (times - 1)));
+    trials = static_cast<index_t>(0.5 * std::log(n * times * times / (times - 1)) / std::log(3.0));
     p = 2 / (2 + times);
     pmf = std::pow(1 - p, static_cast<double>(trials));
     last = std::min(last, trials);
