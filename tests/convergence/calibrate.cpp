@@ -58,7 +58,7 @@ TEST_CASE("intervals cover what they say, though counts tie", "[convergence]") {
       const sample known = draw(1999, 2 * split);
       const sample fresh = draw(4000, 2 * split + 1);
       const basin::Calibration calibration(known.said, known.truth, {.coverage = wanted});
-      CHECK(calibration.stated() == Approx(wanted).margin(1e-3));
+      CHECK(calibration.stated(0) == Approx(wanted).margin(1e-3));
       const auto range = basin::coverage_range(1999, 4000, wanted);
       const double share = covered(fresh, calibration.intervals(fresh.said));
       INFO(share << " in " << range.first << " .. " << range.second);
@@ -82,6 +82,33 @@ TEST_CASE("a basin with enough starts has intervals of its own", "[convergence]"
   CHECK(covered(fresh, pooled.intervals(fresh.said), 0) > 0.95);
   CHECK(covered(fresh, pooled.intervals(fresh.said), 1) < 0.85);
   CHECK(covered(fresh, pooled.intervals(fresh.said)) == Approx(0.9).margin(0.02));
+}
+
+TEST_CASE("a small basin does not borrow the intervals of a large one", "[convergence]") {
+  // Beside 2,000 starts that are predicted well, a few of a basin that is predicted badly.
+  const auto mixed = [](index_t bad, std::uint32_t stream) {
+    sample s = draw(2000 + bad, stream, 100'000);
+    const basin::random_stream random{8, stream};
+    for (index_t j = 2000; j < 2000 + bad; ++j) {
+      s.said[j].attractor = 1;
+      const double noise = 4 * basin::normal_at<double>(random, 4, j);
+      s.truth.iterations[static_cast<std::size_t>(j)] =
+          static_cast<index_t>(std::lround(8 * std::exp(std::min(noise, 9.0))));
+      s.truth.finished[static_cast<std::size_t>(j)] = true;
+    }
+    return s;
+  };
+  const sample fresh = mixed(2000, 41);
+  const sample five = mixed(5, 40), fifty = mixed(50, 42);
+  const basin::Calibration few(five.said, five.truth, {});
+  CHECK(few.has_own(0));
+  CHECK_FALSE(few.has_own(1));
+  CHECK(few.stated(1) == 1);
+  CHECK(covered(fresh, few.intervals(fresh.said), 1) == 1);
+  CHECK(covered(fresh, few.intervals(fresh.said), 0) == Approx(0.9).margin(0.03));
+  const basin::Calibration some(fifty.said, fifty.truth, {});
+  CHECK(some.stated(1) == Approx(0.9).margin(0.04));
+  CHECK(covered(fresh, some.intervals(fresh.said), 1) == Approx(0.9).margin(0.12));
 }
 
 TEST_CASE("starts that do not finish are censored, not left out", "[convergence]") {
@@ -126,6 +153,8 @@ TEST_CASE("correlations", "[convergence]") {
   CHECK(basin::pearson_correlation({1, 2, 3}, {2, 4, 6}) == Approx(1));
   CHECK(basin::pearson_correlation({1, 2, 3, 4}, {1, -1, 1, -1}) == Approx(-1 / std::sqrt(5.0)));
   CHECK(std::isnan(basin::pearson_correlation({1, 1, 1}, {1, 2, 3})));
+  CHECK(std::isnan(basin::pearson_correlation({0.1, 0.1, 0.1}, {1, 2, 3})));
+  CHECK(basin::pearson_correlation({1e200, 2e200, 3e200}, {1, 2, 3}) == Approx(1));
   CHECK(basin::spearman_correlation({1, 2, 3, 4}, {1, 10, 100, 1000}) == Approx(1));
   // Ties at the mean rank, as SciPy's spearmanr.
   CHECK(basin::spearman_correlation({1, 2, 2, 3}, {1, 2, 3, 3}) == Approx(5.0 / 6));

@@ -201,6 +201,33 @@ TEST_CASE("predictors that follow curved orbits", "[convergence]") {
                basin::count_iterations(one, map, task, task.training), 0);
 }
 
+TEST_CASE("an orbit that blows up has no count, and any number of iterations may be allowed",
+          "[convergence]") {
+  auto map = basin::differentiable<1>(
+      [](const auto& z, auto& f) { f[0] = z[0] / 2.0 + z[0] * z[0] * z[0]; });
+  basin::prediction_task task{basin::with_spectra(one, map, Eigen::MatrixXd::Zero(1, 1))};
+  const Eigen::MatrixXd points = Eigen::RowVector2d(3, 0.1);
+  const auto check = [&](const auto& settings) {
+    const auto said = ask(map, settings, task, points);
+    INFO(settings.name());
+    CHECK(said[0].reason == not_applicable::non_finite);
+    CHECK(said[1].iterations);
+  };
+  check(basin::paper_formula{.steps = 30});
+  check(basin::asymptotic_iterations{.steps = 30});
+  check(basin::koenigs{30});
+  check(basin::observed{30});
+  task.rule.max_iterations = std::numeric_limits<index_t>::max();
+  CHECK(basin::count_iterations(one, map, task, points.rightCols(1)).finished[0]);
+  CHECK(ask(map, basin::non_normal{}, task, points.rightCols(1))[0].iterations);
+  // What the table learns of no start is nothing.
+  auto asked = basin::prepare(one, map, basin::sampled_map{}, task);
+  CHECK(asked.predict(points.leftCols(0)).size() == 0);
+  auto fresh = basin::prepare(one, map, basin::sampled_map{}, task);
+  const Eigen::MatrixXd some = Eigen::RowVectorXd::LinSpaced(9, 0.1, 0.5);
+  CHECK(asked.predict(some).evaluations == fresh.predict(some).evaluations);
+}
+
 TEST_CASE("a map that is too large for dense matrices", "[convergence]") {
   // Leading values 0.9, a pair of modulus 0.85 and 0.8; the others are at most 0.2, and what the
   // predictors leave out of them is gone after a few steps.

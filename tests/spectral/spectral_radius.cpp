@@ -42,6 +42,8 @@ TEST_CASE("radius and abscissa by products agree with the dense", "[spectral]") 
   points(0, 1) = std::numeric_limits<double>::quiet_NaN();
   const basin::eigenvalue_options dense{.method = basin::eigenvalue_method::dense};
   const auto radius = basin::spectral_radius(one, map, points);
+  CHECK_NOTHROW(
+      basin::spectral_radius(one, map, points, {.method = dense.method, .dimension = 12}));
   const auto exact = basin::spectral_radius(one, map, points, dense);
   const auto abscissa = basin::numerical_abscissa(basin::cpu<double>(2), map, points);
   const auto exact_abscissa = basin::numerical_abscissa(one, map, points, dense);

@@ -200,3 +200,16 @@ TEMPLATE_TEST_CASE("networks without strict attractors are marginal", "[spectral
     }
   }
 }
+
+TEST_CASE("a budget that is too small for all unstable values ends", "[spectral]") {
+  Eigen::VectorXd values = Eigen::VectorXd::LinSpaced(100, 1.5, 2);
+  values[0] = 10;
+  auto map = basin::affine(Eigen::MatrixXd(values.asDiagonal()));
+  const basin::eigenvalue_options few{.method = basin::eigenvalue_method::krylov_schur,
+                                      .max_products = 30};
+  const auto found = basin::stability(basin::cpu<double>(1), map, Eigen::MatrixXd::Zero(100, 1),
+                                      {.eigenvalues = few});
+  CHECK(found[0].map.unstable >= 1);
+  const basin::eigenvalue_options none{.method = basin::eigenvalue_method::krylov_schur};
+  CHECK(basin::eigenvalues(basin::cpu<double>(1), map, Eigen::MatrixXd(100, 0), none).empty());
+}

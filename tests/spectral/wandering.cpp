@@ -60,6 +60,16 @@ TEST_CASE("the logistic map on its way to chaos", "[spectral]") {
   CHECK(logistic(4.1).kind == wandering_kind::non_finite);
 }
 
+TEST_CASE("what grows for ever is neither settling nor chaos", "[spectral]") {
+  for (const double q : {1.01, 1.06, 1.0625, 1.064}) {
+    INFO(q);
+    const auto found =
+        of(basin::differentiable<1>([q](const auto& z, auto& f) { f[0] = q * z[0]; }),
+           Eigen::MatrixXd::Ones(1, 1));
+    CHECK((found.kind == wandering_kind::non_finite || found.kind == wandering_kind::undecided));
+  }
+}
+
 TEST_CASE("turning for ever, inwards, and back to the same places", "[spectral]") {
   CHECK(spiral(1, 1).kind == wandering_kind::quasi_periodic);
   CHECK(spiral(2.399963, 1).kind == wandering_kind::quasi_periodic);

@@ -72,10 +72,13 @@ struct PredictorBenchmark {
   if (a.size() < 3) return std::numeric_limits<double>::quiet_NaN();
   const auto n = static_cast<index_t>(a.size());
   const Eigen::Map<const Eigen::VectorXd> x(a.data(), n), y(b.data(), n);
-  const Eigen::VectorXd dx = x.array() - x.mean();
-  const Eigen::VectorXd dy = y.array() - y.mean();
-  const double scale = dx.norm() * dy.norm();
-  return scale > 0 ? dx.dot(dy) / scale : std::numeric_limits<double>::quiet_NaN();
+  if (x.maxCoeff() == x.minCoeff() || y.maxCoeff() == y.minCoeff()) {
+    return std::numeric_limits<double>::quiet_NaN();
+  }
+  // Scaled before squares are taken.
+  const Eigen::VectorXd dx = (x.array() - x.mean()).matrix().stableNormalized();
+  const Eigen::VectorXd dy = (y.array() - y.mean()).matrix().stableNormalized();
+  return dx.dot(dy);
 }
 
 /// Ranks from 0, ties at their mean.

@@ -51,6 +51,10 @@ struct count_interval {
 /// exchangeable: drawn alike, and none used in training. The draws of the calibration are part of
 /// that probability: over other draws of n calibrating starts the coverage of one calibration
 /// varies as a beta distribution, see `coverage_range`.
+///
+/// Attractors with too few starts for quantiles of their own share one pool, and what is stated
+/// then holds of its starts together, not of each attractor. A pool of too few starts, fewer
+/// than 9 for 90 %, says nothing: its intervals are infinite; fewer than 19 bound one side.
 class Calibration {
  public:
   /// @param said of the calibrating starts
@@ -72,17 +76,15 @@ class Calibration {
       group.low.push_back(score);
       group.high.push_back(truth.finished[at] ? score : std::numeric_limits<double>::infinity());
     }
-    scores rest, all;
+    scores rest;
     for (auto& [c, group] : groups) {
-      append(all, group);
       if (static_cast<index_t>(group.low.size()) >= options_.per_basin) {
         own_[c] = quantiles_of(group);
       } else {
         append(rest, group);
       }
     }
-    const bool enough = static_cast<double>(rest.low.size() + 1) * (1 - options_.coverage) / 2 >= 1;
-    rest_ = quantiles_of(enough ? rest : all);
+    rest_ = quantiles_of(rest);
   }
 
   /// Intervals of new starts; {0, infinity} where there is no prediction. The draws are those of
@@ -104,7 +106,8 @@ class Calibration {
   }
 
   /// The exact probability that the count of a new start of this predicted attractor is covered,
-  /// before the calibrating starts are drawn: the wanted one up to 2 / (n + 1).
+  /// before the calibrating starts are drawn: the wanted one up to 2 / (n + 1). Without a
+  /// calibration of its own, that of a new start of all attractors in the pool.
   [[nodiscard]] double stated(index_t attractor = -1) const {
     const auto own = own_.find(attractor);
     return (own == own_.end() ? rest_ : own->second).coverage;

@@ -212,7 +212,8 @@ template <basin::backend B, class Map>
       std::accumulate(found.evaluations.begin(), found.evaluations.end(), index_t{0});
   stopping on = task.rule;
   on.residual /= 100;
-  on.max_iterations = 10 * std::max<index_t>(task.rule.max_iterations, 1000);
+  constexpr index_t most = std::numeric_limits<index_t>::max() / 10;
+  on.max_iterations = 10 * std::clamp<index_t>(task.rule.max_iterations, 1000, most);
   const auto ends = run(found.states, on);
   Eigen::MatrixX<scalar> states(points.rows(), points.cols());
   download(be, columns(be, ends.states, 0, points.cols()), states);

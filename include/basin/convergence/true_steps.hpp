@@ -20,6 +20,7 @@ struct true_steps {
   Eigen::MatrixXd R;           ///< f(z) - z there, where asked for, or at the state that ended
   std::vector<index_t> taken;  ///< steps of each
   std::vector<bool> ended;     ///< whether the rule was met, at `taken`
+  std::vector<bool> finite;    ///< whether the start and all residuals were
   index_t evaluations = 0;
 
   /// @param residual whether f is evaluated at the last state too
@@ -28,7 +29,8 @@ struct true_steps {
       : Z(rounded_to<B>(points)),
         R(Eigen::MatrixXd::Zero(points.rows(), points.cols())),
         taken(static_cast<std::size_t>(points.cols()), 0),
-        ended(static_cast<std::size_t>(points.cols()), false) {
+        ended(static_cast<std::size_t>(points.cols()), false),
+        finite(static_cast<std::size_t>(points.cols()), true) {
     std::vector<index_t> active(static_cast<std::size_t>(points.cols()));
     std::iota(active.begin(), active.end(), index_t{0});
     const index_t evaluations_each = steps + (residual ? 1 : 0);
@@ -46,6 +48,7 @@ struct true_steps {
         R.col(j) = F.col(static_cast<index_t>(i)) - Z.col(j);
         const double norm = R.col(j).norm();
         ended[at] = norm <= task.tolerance(Z.col(j));
+        if (!is_finite(norm)) finite[at] = false;
         if (ended[at] || !is_finite(norm) || t == steps) continue;
         Z.col(j) = F.col(static_cast<index_t>(i));
         ++taken[at];

@@ -203,6 +203,7 @@ template <basin::backend B, class Map>
   require(k >= 1 || points.cols() == 0, "eigenvalues", "the points have no rows");
   const double rounding = products.rounding;
   std::vector<Spectrum> found(static_cast<std::size_t>(points.cols()));
+  if (points.cols() == 0) return found;
   if (options.is_dense(k)) {
     products.for_each_dense([&](index_t j, const Eigen::MatrixXd& J) {
       found[static_cast<std::size_t>(j)] = detail::dense_spectrum(J, options, rounding);

@@ -53,7 +53,11 @@ template <basin::backend B, class Map>
                                            eigenvalue_options options = {}) {
   // Where they cost nothing the others help to tell the error of a multiple value.
   const index_t k = points.rows();
-  options.count = options.is_dense(k) ? std::max<index_t>(k, 1) : 1;
+  options.check();
+  options.count = 1;
+  if (options.is_dense(k)) {
+    options = {.count = std::max<index_t>(k, 1), .method = eigenvalue_method::dense};
+  }
   options.order = eigenvalue_order::modulus;
   options.right_vectors = options.left_vectors = false;
   const auto found = eigenvalues(be, map, points, options);

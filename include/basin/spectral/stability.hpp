@@ -198,8 +198,10 @@ template <basin::backend B, class Map>
       for (std::size_t i = 0; i < left.size(); ++i) {
         const auto verdict = judge_stability(spectra[i], k, order, options.band);
         const index_t m = spectra[i].size();
-        // None of them is known to be stable: there may be more that are not.
-        if (m < k && verdict.unstable > 0 && verdict.unstable + verdict.undecided == m) {
+        // None of them is known to be stable: there may be more that are not. Asked for all k,
+        // there is no more to ask for.
+        if (m < k && here.count < k && verdict.unstable > 0 &&
+            verdict.unstable + verdict.undecided == m) {
           more.push_back(left[i]);
         }
         take(found[static_cast<std::size_t>(left[i])], verdict, std::move(spectra[i]));

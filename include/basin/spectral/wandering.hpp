@@ -96,11 +96,14 @@ namespace detail {
 }
 
 [[nodiscard]] inline wandering_kind judge_wandering(const Wandering& w) {
-  if (!w.exponents.finite) return wandering_kind::non_finite;
+  if (!w.exponents.finite || !is_finite(w.diameter)) return wandering_kind::non_finite;
   if (w.period == 1) return wandering_kind::settling;
   const double leading = w.exponents.values[0];
-  if (leading > w.resolution)
-    return w.period > 0 ? wandering_kind::undecided : wandering_kind::chaos;
+  if (leading > w.resolution) {
+    // Straight ahead it leaves for ever: near trajectories part, but it does not fold.
+    return w.period > 0 || !(w.straightness <= 0.5) ? wandering_kind::undecided
+                                                    : wandering_kind::chaos;
+  }
   if (w.period > 0) return wandering_kind::cycle;
   if (leading > -w.resolution && w.straightness > 0.5) return wandering_kind::slow_drift;
   if (w.shrinking < 0.9) return wandering_kind::settling;
@@ -119,7 +122,8 @@ namespace detail {
 /// | cycle | λ not above 0, and it returns after `period` iterations |
 /// | slow_drift | λ is 0 within the resolution, the way is straight: more than half of its length |
 /// | quasi_periodic | λ is 0 within the resolution, and it comes back to a tenth of the diameter |
-/// | chaos | λ > 0, and no return |
+/// | chaos | λ > 0, no return, and the way is not straight |
+/// | non_finite | a state or a tangent overflows, within `max_period` iterations after those too |
 ///
 /// Chaos that will end some day is called chaos, and chaos weaker than the resolution is not seen.
 /// A cycle of the flow is quasi-periodic for an iteration with small steps.

@@ -47,6 +47,7 @@ class FormulaState {
     said.evaluations = run.evaluations;
     for (index_t j = 0; j < said.size(); ++j) {
       const auto at = static_cast<std::size_t>(j);
+      if (!run.finite[at]) said[j] = prediction::none(not_applicable::non_finite);
       if (!run.ended[at]) continue;
       said[j] = prediction::of(static_cast<double>(run.taken[at]), said[j].attractor);
     }
@@ -220,7 +221,9 @@ struct non_normal {
 
     formula(prediction_task given, std::vector<Eigen::MatrixXd> jacobians)
         : task(std::move(given)), J(std::move(jacobians)) {
-      for (index_t t = 0; t <= task.rule.max_iterations; t += std::max<index_t>(1, t / 8)) {
+      // Beyond, numbers of iterations are no counts that anyone waits for.
+      const index_t most = std::min(task.rule.max_iterations, index_t{1} << 40);
+      for (index_t t = 0; t <= most; t += std::max<index_t>(1, t / 8)) {
         times.push_back(t);
       }
       for (const Eigen::MatrixXd& one : J) logs.push_back(norms_of_powers(one));

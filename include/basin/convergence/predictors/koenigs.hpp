@@ -45,7 +45,7 @@ struct koenigs {
       for (index_t j = 0; j < said.size(); ++j) {
         const auto at = static_cast<std::size_t>(j);
         const index_t c = nearest[at];
-        if (c < 0 || !run.R.col(j).allFinite()) {
+        if (c < 0 || !run.finite[at]) {
           said[j] = prediction::none(task_.known.size() == 0 ? not_applicable::no_attractor
                                                              : not_applicable::non_finite);
         } else if (run.ended[at]) {

@@ -27,7 +27,7 @@ namespace basin {
 /// k products an attractor; 2^k look-ups an iteration.
 struct sampled_map {
   /// Cells along the longest side of the box around the training starts, or the first batch of
-  /// starts where there are none. At least 2.
+  /// starts where there are none, which for a batch of one start has the side 1. At least 2.
   index_t resolution = 48;
   /// Halvings of the grid around a centre, 0 to 20.
   index_t levels = 3;
@@ -126,7 +126,9 @@ class sampled_map::state {
     std::array<double, 3> share{};
   };
 
+  /// Nothing where no point is finite: a later batch will tell.
   void set_spacing(const Eigen::Ref<const Eigen::MatrixXd>& points) {
+    if (!points.array().isFinite().any()) return;
     double longest = 0;
     for (index_t i = 0; i < points.rows(); ++i) {
       double low = std::numeric_limits<double>::infinity(), high = -low;
