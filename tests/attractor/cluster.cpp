@@ -394,3 +394,35 @@ TEST_CASE("of attractors that may be the same the nearest is", "[attractor]") {
   CHECK(basin::match(known, {at(0.149, 0.05), at(0.01, 0.05), at(1, 0.05)}) ==
         std::vector<index_t>{1, 0, -1});
 }
+
+TEST_CASE("an end that is far from converged does not make one of two attractors", "[attractor]") {
+  // Attractors at -0.3 and 0.3, a repeller at -0.15, and between them steps below 1e-3 for long.
+  auto map = basin::differentiable<1>([](const auto& z, auto& f) {
+    const auto x = z[0];
+    f[0] = x - 40.0 * (x + 0.3) * (x + 0.15) * (x - 0.3) * (x * x + 1e-3);
+  });
+  const basin::cpu<double> be(1);
+  const Eigen::MatrixXd starts = Eigen::RowVectorXd::LinSpaced(1000, -0.39, 0.39);
+  const auto found = follow(be, map, starts, 1e-3);
+  REQUIRE(found.count(status::converged) == 1000);
+  const Clustering c = basin::cluster(be, map, found);
+  REQUIRE(c.size() >= 2);
+  for (index_t j = 0; j < 1000; ++j) {
+    const double end = found.states(0, j);
+    for (const double well : {-0.3, 0.3}) {
+      if (std::abs(end - well) > 0.01) continue;
+      const auto& its = c.clusters[static_cast<std::size_t>(c.labels[static_cast<std::size_t>(j)])];
+      CHECK(std::abs(its.center(0, 0) - well) < 1e-8);
+    }
+  }
+}
+
+TEST_CASE("a continuum whose ends lie close to each other is one", "[attractor]") {
+  auto map = to_circle();
+  const basin::cpu<double> be(1);
+  const auto found = follow(be, map, maps::starts(2, 4000), 1e-2);
+  const Clustering c = basin::cluster(be, map, found);
+  REQUIRE(c.size() == 1);
+  CHECK(c.clusters[0].kind == attractor_kind::continuum);
+  CHECK(c.clusters[0].members == 4000);
+}

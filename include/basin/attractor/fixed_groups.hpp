@@ -183,9 +183,14 @@ class FixedGrouping {
 
   fixed_groups run() {
     answer_.error = end_errors(be_, map_, Z_, answer_.evaluations);
-    const std::vector<index_t> pieces = radius_clusters(host_of(be_), Z_, radii(), options_.rule);
-    const index_t n = pieces.empty() ? 0 : *std::max_element(pieces.begin(), pieces.end()) + 1;
+    std::vector<index_t> pieces = radius_clusters(host_of(be_), Z_, radii(), options_.rule);
+    index_t n = pieces.empty() ? 0 : *std::max_element(pieces.begin(), pieces.end()) + 1;
     describe(pieces, n);
+    if (can_polish<B, Map> && options_.polish) {
+      const index_t before = n;
+      for (index_t p = 0; p < before; ++p) n = split(pieces, p, n);
+      if (n > before) describe(pieces, n);
+    }
     DisjointSets sets(n);
     if (options_.continua) join_continua(sets);
     std::vector<std::vector<index_t>> parts(static_cast<std::size_t>(n));
@@ -234,6 +239,48 @@ class FixedGrouping {
       reach_[piece] = std::max(reach_[piece], (Z_.col(j) - Z_.col(heads_[piece])).norm() +
                                                   radius(j) + floor_of(Z_.col(j)));
     }
+  }
+
+  // Single linkage chains: one end whose error is large may link those of two attractors, or all of
+  // a continuum. Ends of a piece that are farther from its fixed point than their own error allows
+  // are asked for theirs, a sample of them, and leave for it. Gives the new number of pieces.
+  index_t split(std::vector<index_t>& pieces, index_t piece, index_t n) {
+    const auto center = newton(piece);
+    if (!center) return n;
+    const auto beyond = [&](index_t j, const Eigen::VectorXd& c) {
+      return (Z_.col(j) - c).norm() - radius(j) - floor_of(Z_.col(j)) - floor_of(c);
+    };
+    std::vector<index_t> others;
+    for (index_t j = 0; j < Z_.cols(); ++j) {
+      if (pieces[at(j)] == piece && beyond(j, *center) > 0) others.push_back(j);
+    }
+    if (others.empty()) return n;
+    constexpr std::size_t most = 256;
+    const std::size_t asked = std::min(most, others.size());
+    std::vector<Eigen::VectorXd> found{*center};
+    for (std::size_t i = 0; i < asked; ++i) {
+      const index_t j = others[i * others.size() / asked];
+      // One that lies in reach of a point that is known needs none of its own.
+      if (std::any_of(found.begin(), found.end(),
+                      [&](const Eigen::VectorXd& c) { return beyond(j, c) <= 0; })) {
+        continue;
+      }
+      auto point = polished_point(be_, map_, Z_.col(j), options_.newton, answer_.evaluations);
+      if (point && beyond(j, *point) <= 0) found.push_back(std::move(*point));
+    }
+    if (found.size() == 1) return n;
+    // Each of the piece to the nearest.
+    for (index_t j = 0; j < Z_.cols(); ++j) {
+      if (pieces[at(j)] != piece) continue;
+      std::size_t nearest = 0;
+      for (std::size_t c = 1; c < found.size(); ++c) {
+        if ((Z_.col(j) - found[c]).squaredNorm() < (Z_.col(j) - found[nearest]).squaredNorm()) {
+          nearest = c;
+        }
+      }
+      if (nearest > 0) pieces[at(j)] = n + static_cast<index_t>(nearest) - 1;
+    }
+    return n + static_cast<index_t>(found.size()) - 1;
   }
 
   void join_continua(DisjointSets& sets) {
