@@ -18,8 +18,8 @@
 //
 // FOLDER (out) gets atlas.json and atlas.safetensors, report.json, columns.csv and attractors.csv,
 // starts.npy and states.npy (a start a row), labels.npy (a start's attractor from 0, negative for
-// none), centers.npy (a row each); pictures (PNG) where gnuplot is found, and plots/ with their
-// scripts and data in any case.
+// none; columns.csv says what those do and by which exponent), centers.npy (a row each); pictures
+// (PNG) where gnuplot is found, and plots/ with their scripts and data in any case.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -245,6 +245,7 @@ struct findings {
   std::vector<basin::Wandering> wandering;  // what each of those does
   basin::Atlas atlas;
   basin::PredictorBenchmark predictors;
+  bool interrupted = false;  // before all starts had ended
   index_t evaluations = 0;
   double seconds = 0;
 };
@@ -252,7 +253,6 @@ struct findings {
 // The undecided starts by what they do.
 struct wanderers {
   basin::wandering_kind kind;
-  index_t count;
   std::vector<std::size_t> which;  // of findings::wandering
 };
 
@@ -262,8 +262,7 @@ std::vector<wanderers> by_kind(const findings& f) {
     const basin::wandering_kind kind = f.wandering[i].kind;
     auto at = std::find_if(groups.begin(), groups.end(),
                            [&](const wanderers& group) { return group.kind == kind; });
-    if (at == groups.end()) at = groups.insert(at, {kind, 0, {}});
-    ++at->count;
+    if (at == groups.end()) at = groups.insert(at, {kind, {}});
     at->which.push_back(i);
   }
   std::sort(groups.begin(), groups.end(),
@@ -281,7 +280,7 @@ std::string exponents_of(const findings& f, const wanderers& group) {
   const auto [least, most] =
       std::minmax_element(group.which.begin(), group.which.end(),
                           [&](std::size_t a, std::size_t b) { return leading(a) < leading(b); });
-  if (group.count == 1) return "leading Lyapunov exponent " + said(*least);
+  if (group.which.size() == 1) return "leading Lyapunov exponent " + said(*least);
   return "leading Lyapunov exponents from " + said(*least) + " to " + said(*most);
 }
 
@@ -299,11 +298,11 @@ void print_table(const findings& f) {
   const auto none =
       std::count_if(f.labels.begin(), f.labels.end(), [](index_t label) { return label < 0; });
   if (none > 0) std::printf("%td of %zu starts end in no attractor\n", none, f.labels.size());
-  if (interrupted.stop_requested()) {
+  if (f.interrupted) {
     std::printf("interrupted: the others were on their way; no atlas is written\n");
   }
   for (const wanderers& group : by_kind(f)) {
-    std::printf("  %td: %s, %s\n", group.count, to_string(group.kind).data(),
+    std::printf("  %zu: %s, %s\n", group.which.size(), to_string(group.kind).data(),
                 exponents_of(f, group).c_str());
   }
   const basin::UnseenEstimate& unseen = f.atlas.unseen;
@@ -412,7 +411,7 @@ void write_report(const command& c, const findings& f, int threads) {
   nlohmann::json wandering = nlohmann::json::array();
   for (const wanderers& group : by_kind(f)) {
     wandering.push_back({{"kind", to_string(group.kind)},
-                         {"starts", group.count},
+                         {"starts", group.which.size()},
                          {"evidence", exponents_of(f, group)}});
   }
   const basin::UnseenEstimate& unseen = f.atlas.unseen;
@@ -420,7 +419,7 @@ void write_report(const command& c, const findings& f, int threads) {
       {"model", f.atlas.model},
       {"k", f.atlas.k},
       {"starts", f.labels.size()},
-      {"interrupted", interrupted.stop_requested()},
+      {"interrupted", f.interrupted},
       {"converged", std::count(f.ends.begin(), f.ends.end(), status::converged)},
       {"attractors", attractors},
       {"wandering", wandering},
@@ -608,6 +607,8 @@ int run(const command& c) {
   f.labels = clusters.labels;
   f.evaluations = measured.work.evaluations + ended.work.evaluations + clusters.evaluations;
 
+  f.interrupted = interrupted.stop_requested();
+
   // What the others do, each followed by itself.
   for (std::size_t j = 0; j < f.labels.size(); ++j) {
     const auto state = f.states.col(static_cast<index_t>(j));
@@ -615,13 +616,13 @@ int run(const command& c) {
       f.undecided.push_back(static_cast<index_t>(j));
     }
   }
-  if (!f.undecided.empty() && !interrupted.stop_requested()) {
+  if (!f.undecided.empty() && !f.interrupted) {
     const matrix from = f.states(Eigen::all, f.undecided);
     f.wandering = basin::wandering(exact, precise_map, from);
   }
 
   auto found = basin::discovery_of(clusters, ended.status, f.starts.source, f.starts.names);
-  if (interrupted.stop_requested()) found.ended = basin::discovery_end::cancelled;
+  if (f.interrupted) found.ended = basin::discovery_end::cancelled;
   f.atlas = basin::make_atlas(exact, precise_map, found,
                               {.model = std::filesystem::path(c.model).filename().string(),
                                .rule = gnuplot::format("residual %g, %td iterations",
@@ -636,7 +637,7 @@ int run(const command& c) {
   f.predictors = compare_predictors(be, map, c, f);
   print_predictors(f.predictors);
   write_tables(c, f);
-  if (!interrupted.stop_requested()) basin::save_atlas(f.atlas, c.out + "/atlas");
+  if (!f.interrupted) basin::save_atlas(f.atlas, c.out + "/atlas");
   f.seconds = clock.seconds();
   write_report(c, f, be.threads());
   if (c.pictures) std::printf("%s\n", draw(be, map, c, f).c_str());

@@ -406,14 +406,13 @@ TEST_CASE("an end that is far from converged does not make one of two attractors
   const auto found = follow(be, map, starts, 1e-3);
   REQUIRE(found.count(status::converged) == 1000);
   const Clustering c = basin::cluster(be, map, found);
-  REQUIRE(c.size() >= 2);
+  REQUIRE(c.size() == 2);
+  // Also those that have stopped half way go where iterating takes them.
   for (index_t j = 0; j < 1000; ++j) {
-    const double end = found.states(0, j);
-    for (const double well : {-0.3, 0.3}) {
-      if (std::abs(end - well) > 0.01) continue;
-      const auto& its = c.clusters[static_cast<std::size_t>(c.labels[static_cast<std::size_t>(j)])];
-      CHECK(std::abs(its.center(0, 0) - well) < 1e-8);
-    }
+    const double well = starts(0, j) > -0.15 ? 0.3 : -0.3;
+    const auto& its = c.clusters[static_cast<std::size_t>(c.labels[static_cast<std::size_t>(j)])];
+    INFO("start " << starts(0, j) << ", end " << found.states(0, j));
+    CHECK(std::abs(its.center(0, 0) - well) < 1e-8);
   }
 }
 

@@ -261,6 +261,22 @@ TEST_CASE("a discovery that was to end before it began says so", "[attractor]") 
   CHECK(found.attractors[0].representative == -1);
 }
 
+TEST_CASE("all scales of noise up to a limit that is given", "[attractor]") {
+  auto map = basin::differentiable<1>([](const auto& z, auto& f) { f[0] = 0.5 * z[0] + 1.0; });
+  const basin::cpu<double> cpu(1);
+  const auto found = basin::discover(cpu, map, 1, basin::picard{}, {},
+                                     {.noise = {.shapes = {basin::noise_shape::normal},
+                                                .factor = 1.1,
+                                                .smallest = 1,
+                                                .largest = 64},
+                                      .starts = 4000});
+  CHECK(found.sources.size() == 44);  // 1.1^43 = 60.2
+  CHECK_THROWS_AS(
+      basin::discover(cpu, map, 1, basin::picard{}, {},
+                      {.noise = {.factor = 1 + 1e-9, .smallest = 1, .largest = 2}, .starts = 100}),
+      basin::argument_error);
+}
+
 TEST_CASE("settings of a discovery", "[attractor]") {
   auto map = wells();
   const auto refuses = [&](const basin::discovery_options& options) {

@@ -174,6 +174,31 @@ TEST_CASE("the intervals hold what a ten times larger sample finds", "[attractor
   }
 }
 
+TEST_CASE("the mixture errs less than the series where it is said to", "[attractor]") {
+  // Root mean square errors of both for t n further starts, n = 1000.
+  const auto errors = [](const shares& p, double t) {
+    double mixture = 0, series = 0;
+    for (std::uint32_t s = 0; s < 40; ++s) {
+      const auto counts = sample(p, 1000, 2 * s);
+      const auto further = sample(p, static_cast<index_t>(1000 * t), 2 * s + 1);
+      double met = 0;
+      for (std::size_t j = 0; j < p.size(); ++j) met += counts[j] == 0 && further[j] > 0;
+      const Encounters so_far(counts);
+      mixture += std::pow(basin::new_attractors(so_far, t).value - met, 2) / 40;
+      series += std::pow(basin::good_toulmin(so_far, t) - met, 2) / 40;
+    }
+    return std::pair(std::sqrt(mixture), std::sqrt(series));
+  };
+  for (const auto& [p, t] : {std::pair{uniform(500), 9.0},
+                             {zipf(500, 1), 9.0},
+                             {geometric(500, 0.98), 9.0},
+                             {geometric(500, 0.98), 4.0}}) {
+    const auto [mixture, series] = errors(p, t);
+    INFO("mixture " << mixture << ", series " << series << ", share " << p[1] / p[0]);
+    CHECK(mixture < series);
+  }
+}
+
 TEST_CASE("twice the sample", "[attractor]") {
   for (const shares& p : populations()) {
     const coverage held = measure(p, 300, 1);

@@ -1,8 +1,7 @@
-// Opens a file as an atlas, and writes it again if it is one. Its seeds are atlases of two small
+// Opens a file as an atlas, and makes its report if it is one. Its seeds are atlases of two small
 // maps, which the target writes into the folder FUZZ_SEEDS.
 #include <basin/attractor/atlas_file.hpp>
 
-#include <complex>
 #include <string>
 
 #include "fuzz.hpp"

@@ -44,6 +44,7 @@ TEST_CASE("radius and abscissa by products agree with the dense", "[spectral]") 
   const auto radius = basin::spectral_radius(one, map, points);
   CHECK_NOTHROW(
       basin::spectral_radius(one, map, points, {.method = dense.method, .dimension = 12}));
+  CHECK_NOTHROW(basin::spectral_radius(one, map, points, {.dimension = 6}));
   const auto exact = basin::spectral_radius(one, map, points, dense);
   const auto abscissa = basin::numerical_abscissa(basin::cpu<double>(2), map, points);
   const auto exact_abscissa = basin::numerical_abscissa(one, map, points, dense);

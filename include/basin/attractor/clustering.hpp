@@ -151,7 +151,7 @@ namespace detail {
 
 /// How far apart two clusters are, of runs of one map, that are the same attractor: the largest
 /// distance of a point of a from b, of continua the least. -1 where they are not the same.
-[[nodiscard]] inline double same_attractor(const Cluster& a, const Cluster& b) {
+[[nodiscard]] inline double distance_if_same(const Cluster& a, const Cluster& b) {
   if (a.kind != b.kind || a.period != b.period || a.center.rows() != b.center.rows()) return -1;
   Eigen::VectorXd distances(a.center.cols());
   for (index_t i = 0; i < a.center.cols(); ++i) {
@@ -203,7 +203,7 @@ inline void order_by_size(Clustering& found) {
     double nearest = std::numeric_limits<double>::infinity();
     for (std::size_t c = 0; c < known.size(); ++c) {
       require_size("match", "number of coordinates", other.center.rows(), known[c].center.rows());
-      const double apart = detail::same_attractor(known[c], other);
+      const double apart = detail::distance_if_same(known[c], other);
       if (apart < 0 || apart >= nearest) continue;
       nearest = apart;
       same = static_cast<index_t>(c);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -187,9 +188,10 @@ class FixedGrouping {
     index_t n = pieces.empty() ? 0 : *std::max_element(pieces.begin(), pieces.end()) + 1;
     describe(pieces, n);
     if (can_polish<B, Map> && options_.polish) {
-      const index_t before = n;
-      for (index_t p = 0; p < before; ++p) n = split(pieces, p, n);
-      if (n > before) describe(pieces, n);
+      std::vector<std::vector<index_t>> members(static_cast<std::size_t>(n));
+      for (index_t j = 0; j < Z_.cols(); ++j) members[at(pieces[at(j)])].push_back(j);
+      for (const auto& one : members) n = split(one, pieces, n);
+      if (at(n) > members.size()) describe(pieces, n);
     }
     DisjointSets sets(n);
     if (options_.continua) join_continua(sets);
@@ -241,18 +243,67 @@ class FixedGrouping {
     }
   }
 
+  // Whether an end comes nearer to a point as it goes on: Newton's method finds repellers too.
+  [[nodiscard]] bool draws_near(index_t j, const Eigen::VectorXd& point) {
+    constexpr int steps = 64;
+    Eigen::MatrixXd z = Z_.col(j);
+    for (int step = 0; step < steps; ++step) z = evaluate_on(be_, map_, z);
+    answer_.evaluations += steps;
+    const double before = (Z_.col(j) - point).norm();
+    return (z.col(0) - point).norm() <= std::max(0.999 * before, floor_of(point));
+  }
+  // Which of some points each end goes to: the nearest after so many iterations that no other can
+  // become it within as many as are left.
+  [[nodiscard]] std::vector<index_t> followed(const std::vector<index_t>& ends,
+                                              const std::vector<Eigen::VectorXd>& points) {
+    constexpr int most = 4096, look = 16;
+    Eigen::MatrixXd Z = Z_(Eigen::all, ends);
+    std::vector<index_t> nearest(ends.size(), 0);
+    std::vector<std::size_t> open(ends.size());
+    for (std::size_t i = 0; i < open.size(); ++i) open[i] = i;
+    for (int left = most; left > 0 && !open.empty(); left -= look) {
+      Eigen::MatrixXd now = Z(Eigen::all, open), step;
+      for (int t = 0; t < look; ++t) {
+        step = evaluate_on(be_, map_, now) - now;
+        now += step;
+      }
+      answer_.evaluations += look * now.cols();
+      std::vector<std::size_t> still;
+      for (std::size_t i = 0; i < open.size(); ++i) {
+        const auto column = static_cast<index_t>(i);
+        Z.col(static_cast<index_t>(open[i])) = now.col(column);
+        double first = std::numeric_limits<double>::infinity(), second = first;
+        for (std::size_t c = 0; c < points.size(); ++c) {
+          const double distance = (now.col(column) - points[c]).norm();
+          if (distance < first) {
+            second = std::exchange(first, distance);
+            nearest[open[i]] = static_cast<index_t>(c);
+          } else {
+            second = std::min(second, distance);
+          }
+        }
+        if (!(4 * first < second) && step.col(column).norm() * left > (second - first) / 2) {
+          still.push_back(open[i]);
+        }
+      }
+      open = std::move(still);
+    }
+    return nearest;
+  }
+
   // Single linkage chains: one end whose error is large may link those of two attractors, or all of
   // a continuum. Ends of a piece that are farther from its fixed point than their own error allows
   // are asked for theirs, a sample of them, and leave for it. Gives the new number of pieces.
-  index_t split(std::vector<index_t>& pieces, index_t piece, index_t n) {
-    const auto center = newton(piece);
+  index_t split(const std::vector<index_t>& members, std::vector<index_t>& pieces, index_t n) {
+    if (members.size() < 2) return n;
+    const auto& center = newton(pieces[at(members[0])]);
     if (!center) return n;
     const auto beyond = [&](index_t j, const Eigen::VectorXd& c) {
       return (Z_.col(j) - c).norm() - radius(j) - floor_of(Z_.col(j)) - floor_of(c);
     };
     std::vector<index_t> others;
-    for (index_t j = 0; j < Z_.cols(); ++j) {
-      if (pieces[at(j)] == piece && beyond(j, *center) > 0) others.push_back(j);
+    for (const index_t j : members) {
+      if (beyond(j, *center) > 0) others.push_back(j);
     }
     if (others.empty()) return n;
     constexpr std::size_t most = 256;
@@ -266,19 +317,14 @@ class FixedGrouping {
         continue;
       }
       auto point = polished_point(be_, map_, Z_.col(j), options_.newton, answer_.evaluations);
-      if (point && beyond(j, *point) <= 0) found.push_back(std::move(*point));
+      if (point && beyond(j, *point) <= 0 && draws_near(j, *point)) {
+        found.push_back(std::move(*point));
+      }
     }
     if (found.size() == 1) return n;
-    // Each of the piece to the nearest.
-    for (index_t j = 0; j < Z_.cols(); ++j) {
-      if (pieces[at(j)] != piece) continue;
-      std::size_t nearest = 0;
-      for (std::size_t c = 1; c < found.size(); ++c) {
-        if ((Z_.col(j) - found[c]).squaredNorm() < (Z_.col(j) - found[nearest]).squaredNorm()) {
-          nearest = c;
-        }
-      }
-      if (nearest > 0) pieces[at(j)] = n + static_cast<index_t>(nearest) - 1;
+    const std::vector<index_t> nearest = followed(members, found);
+    for (std::size_t i = 0; i < members.size(); ++i) {
+      if (nearest[i] > 0) pieces[at(members[i])] = n + nearest[i] - 1;
     }
     return n + static_cast<index_t>(found.size()) - 1;
   }
@@ -306,9 +352,17 @@ class FixedGrouping {
     }
   }
 
-  [[nodiscard]] std::optional<Eigen::VectorXd> newton(index_t piece) {
-    return polished_point(be_, map_, Z_.col(heads_[at(piece)]), options_.newton,
-                          answer_.evaluations);
+  // Newton's point from a piece's head, found once.
+  [[nodiscard]] const std::optional<Eigen::VectorXd>& newton(index_t piece) {
+    const index_t head = heads_[at(piece)];
+    auto known = points_.find(head);
+    if (known == points_.end()) {
+      known = points_
+                  .emplace(head, polished_point(be_, map_, Z_.col(head), options_.newton,
+                                                answer_.evaluations))
+                  .first;
+    }
+    return known->second;
   }
 
   fixed_group point(index_t piece) {
@@ -317,7 +371,7 @@ class FixedGrouping {
                       .center = Z_.col(head),
                       .error = radius(head) + floor_of(Z_.col(head))};
     if (!can_polish<B, Map> || !options_.polish) return group;
-    const auto center = newton(piece);
+    const auto& center = newton(piece);
     if (center) {
       const double distance = (*center - Z_.col(head)).norm();
       group.polished = distance <= reach_[at(piece)];
@@ -354,7 +408,7 @@ class FixedGrouping {
       double nearest = std::numeric_limits<double>::infinity();
       for (std::size_t i = 0; i < 5 && same; ++i) {
         const index_t piece = parts[i * (parts.size() - 1) / 4];
-        const auto center = newton(piece);
+        const auto& center = newton(piece);
         same = center && (!one || (*center - *one).norm() <= 2 * floor_of(*one));
         if (!same) break;
         if (!one) one = center;
@@ -434,6 +488,7 @@ class FixedGrouping {
   fixed_groups answer_;
   std::vector<index_t> heads_;  // of each piece
   std::vector<double> reach_, gap_;
+  std::map<index_t, std::optional<Eigen::VectorXd>> points_;  // Newton's, of heads
 };
 
 }  // namespace detail

@@ -56,6 +56,14 @@ struct noise_options {
     require(is_finite(smallest) && smallest >= 0, "noise_options", "smallest must be at least 0");
     require(is_finite(largest) && (largest == 0 || largest >= smallest), "noise_options",
             "largest must be 0, or at least the smallest");
+    constexpr double most = 1000;
+    const double scales =
+        largest > 0 ? std::log(largest / (smallest > 0 ? smallest : std::min(1.0, largest))) /
+                          std::log(factor)
+                    : 0.0;
+    require(scales < most, "noise_options",
+            "a factor of " + std::to_string(factor) + " makes " + std::to_string(scales) +
+                " scales up to the largest, must be fewer than 1000");
     require(pilot >= 1, "noise_options", "pilot must be at least 1");
     require(patience >= 1, "noise_options", "patience must be at least 1");
   }

@@ -31,6 +31,9 @@ struct true_steps {
         taken(static_cast<std::size_t>(points.cols()), 0),
         ended(static_cast<std::size_t>(points.cols()), false),
         finite(static_cast<std::size_t>(points.cols()), true) {
+    for (index_t j = 0; j < Z.cols(); ++j) {
+      finite[static_cast<std::size_t>(j)] = all_finite(Z.data() + j * Z.rows(), Z.rows());
+    }
     std::vector<index_t> active(static_cast<std::size_t>(points.cols()));
     std::iota(active.begin(), active.end(), index_t{0});
     const index_t evaluations_each = steps + (residual ? 1 : 0);

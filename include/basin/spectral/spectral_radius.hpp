@@ -53,8 +53,8 @@ template <basin::backend B, class Map>
                                            eigenvalue_options options = {}) {
   // Where they cost nothing the others help to tell the error of a multiple value.
   const index_t k = points.rows();
-  options.check();
   options.count = 1;
+  options.check();
   if (options.is_dense(k)) {
     options = {.count = std::max<index_t>(k, 1), .method = eigenvalue_method::dense};
   }
