@@ -553,6 +553,10 @@ std::string draw(const basin::cpu<Scalar>& be, Map& map, const command& c, const
     pictures::prediction_series& to = series.emplace_back();
     to.label = one.name + gnuplot::format(": Pearson %.2f", one.pearson) +
                (intervals ? ", with 90 % intervals" : "");
+    const bool bounded =
+        std::all_of(one.intervals.begin(), one.intervals.end(),
+                    [](const basin::count_interval& x) { return std::isfinite(x.upper); });
+    if (intervals && !bounded) to.label += " (full height: unbounded)";
     for (index_t j = 0; j < one.predictions.size(); ++j) {
       const auto at = static_cast<std::size_t>(j);
       if (!one.predictions[j].iterations || !f.predictors.truth.finished[at]) continue;
@@ -634,7 +638,7 @@ int run(const command& c) {
   basin::add_images(exact, decoder, f.atlas);
 
   print_table(f);
-  f.predictors = compare_predictors(be, map, c, f);
+  if (!f.interrupted) f.predictors = compare_predictors(be, map, c, f);
   print_predictors(f.predictors);
   write_tables(c, f);
   if (!f.interrupted) basin::save_atlas(f.atlas, c.out + "/atlas");
