@@ -77,6 +77,88 @@ TEST_CASE("near a marginal point convergence is sublinear", "[convergence]") {
         convergence_kind::linear);
 }
 
+TEST_CASE("a sum of exponentials is not sublinear", "[convergence]") {
+  // As it bends from one slope to the other, log r_t is nearer to a line in log t than to one in t.
+  int all = 0, linear = 0, settled = 0, covered = 0;
+  for (const double slow : {0.7, 0.9, 0.95, 0.99, 0.995}) {
+    for (const double fast : {0.1, 0.3, 0.6, 0.8, 0.9, 0.98}) {
+      if (fast >= slow) continue;
+      for (const double share : {0.2, 0.5, 1.0, 5.0, 50.0}) {
+        for (const int n : {8, 12, 16, 20, 24, 30, 40, 60, 100, 200, 500}) {
+          if (std::pow(slow, n) < 1e-12) continue;
+          const auto seen = observed_rate(
+              sequence(n, [&](int t) { return std::pow(slow, t) + share * std::pow(fast, t); }));
+          INFO(slow << "^t + " << share << " * " << fast << "^t, " << n << " values: "
+                    << to_string(seen.kind) << " " << seen.rate << " +- " << seen.rate_error);
+          CHECK(seen.kind != convergence_kind::sublinear);
+          ++all;
+          if (seen.kind != convergence_kind::linear) continue;
+          ++linear;
+          // What the second still adds to the first where the tail begins.
+          const double rest = share * std::pow(fast / slow, n / 2);
+          if (rest < 1e-6) CHECK(seen.rate == Approx(slow).epsilon(1e-5));
+          if (rest > 0.1) continue;
+          ++settled;
+          covered += std::abs(seen.rate - slow) <= seen.rate_error + 1e-12;
+        }
+      }
+    }
+  }
+  REQUIRE(all > 1000);
+  CHECK(linear > 0.98 * all);
+  CHECK(covered > 0.9 * settled);
+  for (const int n : {20, 30, 40, 60, 100, 200}) {
+    const auto seen =
+        observed_rate(sequence(n, [](int t) { return std::pow(0.95, t) + 5 * std::pow(0.8, t); }));
+    INFO(n << " values");
+    CHECK(seen.kind == convergence_kind::linear);
+    if (n >= 30) CHECK(std::abs(seen.rate - 0.95) <= seen.rate_error + 1e-12);
+    if (n >= 100) CHECK(seen.rate == Approx(0.95).epsilon(1e-3));
+  }
+}
+
+TEST_CASE("powers of t are sublinear", "[convergence]") {
+  for (const double s : {0.5, 1.0, 2.0}) {
+    for (const int n : {16, 30, 100, 500, 3000}) {
+      const auto seen = observed_rate(sequence(n, [&](int t) { return std::pow(t + 1, -s); }));
+      INFO("t^-" << s << ", " << n << " values");
+      CHECK(seen.kind == convergence_kind::sublinear);
+      CHECK(seen.rate == 1);
+      CHECK(seen.order == 1);
+      CHECK(seen.exponent == Approx(s).epsilon(1e-6));
+      CHECK(seen.at_floor == 0);
+      if (n < 100) continue;
+      // With what is gone soon, and an oscillation.
+      const auto mixed = observed_rate(sequence(n, [&](int t) {
+        return std::pow(t + 1, -s) * (1 + 2 * std::pow(0.3, t) + 0.1 * std::cos(2.5 * t));
+      }));
+      CHECK(mixed.kind == convergence_kind::sublinear);
+      CHECK(mixed.exponent == Approx(s).epsilon(0.05));
+    }
+    // Few values are those of many laws.
+    for (const int n : {6, 7, 8, 12}) {
+      const auto few = observed_rate(sequence(n, [&](int t) { return std::pow(t + 1, -s); }));
+      CHECK(few.kind == convergence_kind::undecided);
+      CHECK(std::isnan(few.rate));
+      CHECK(std::isnan(few.order));
+    }
+  }
+}
+
+TEST_CASE("a sum of exponentials down to its rounding floor", "[convergence]") {
+  // Rounding of size 1e-16 beside states of size 1 is met at t = 700.
+  const auto seen =
+      observed_rate(sequence(1500,
+                             [](int t) {
+                               const double rounding = 1e-16 * (1.5 + std::sin(7.0 * t));
+                               return std::pow(0.95, t) + 5 * std::pow(0.8, t) + rounding;
+                             }),
+                    {.scale = 1});
+  CHECK(seen.kind == convergence_kind::linear);
+  CHECK(seen.at_floor > 750);
+  CHECK(seen.rate == Approx(0.95).epsilon(1e-3));
+}
+
 TEST_CASE("a complex pair oscillates about its rate", "[convergence]") {
   const auto seen = observed_rate(
       sequence(120, [](int t) { return std::pow(0.8, t) * std::abs(1.2 + std::cos(0.7 * t)); }));
@@ -98,6 +180,10 @@ TEST_CASE("what shows no rate says so", "[convergence]") {
         convergence_kind::none);
   CHECK_THROWS_AS(observed_rate({1, -1}), basin::argument_error);
   CHECK_THROWS_AS(observed_rate({1, 0.5}, {.tail = 0}), basin::argument_error);
+  CHECK_THROWS_WITH(observed_rate({1, -2}),
+                    "observed_rate: residual 1 is -2.000000, must not be negative");
+  CHECK_THROWS_WITH(observed_rate({1, 0.5}, {.least = 3}),
+                    "observed_rate_options: least is 3, must be at least 4");
 }
 
 TEST_CASE("residuals, steps and errors", "[convergence]") {

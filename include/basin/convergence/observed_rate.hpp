@@ -11,6 +11,7 @@
 #include <complex>
 #include <cstdint>
 #include <limits>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -66,11 +67,16 @@ struct observed_rate_options {
 
   /// @throws argument_error if a setting is out of its range
   void check() const {
-    require(floor >= 0, "observed_rate_options", "floor must not be negative");
-    require(epsilon >= 0, "observed_rate_options", "epsilon must not be negative");
-    require(scale >= 0, "observed_rate_options", "scale must not be negative");
-    require(least >= 4, "observed_rate_options", "least must be at least 4");
-    require(tail > 0 && tail <= 1, "observed_rate_options", "tail must be in (0, 1]");
+    require(floor >= 0, "observed_rate_options",
+            "floor is " + std::to_string(floor) + ", must not be negative");
+    require(epsilon >= 0, "observed_rate_options",
+            "epsilon is " + std::to_string(epsilon) + ", must not be negative");
+    require(scale >= 0, "observed_rate_options",
+            "scale is " + std::to_string(scale) + ", must not be negative");
+    require(least >= 4, "observed_rate_options",
+            "least is " + std::to_string(least) + ", must be at least 4");
+    require(tail > 0 && tail <= 1, "observed_rate_options",
+            "tail is " + std::to_string(tail) + ", must be in (0, 1]");
   }
 };
 
@@ -81,7 +87,8 @@ struct ObservedRate {
   /// superlinear. NaN where there is none.
   double rate = std::numeric_limits<double>::quiet_NaN();
   /// Half of what the fits to the two halves of the tail differ by, or the standard error of the
-  /// fit where that is larger; NaN where there is none.
+  /// fit where that is larger; NaN where there is none. Where the halves differ by more than 3
+  /// standard errors the rate is that of the second, and the error all of the difference.
   double rate_error = std::numeric_limits<double>::quiet_NaN();
   /// p: 1 where linear or sublinear, by a fit of log r_{t+1} to log r_t where superlinear.
   double order = std::numeric_limits<double>::quiet_NaN();
@@ -122,6 +129,28 @@ inline line_fit fit_line(const std::vector<double>& x, const std::vector<double>
   return f;
 }
 
+/// Of the last four doublings of t + 1, how many, from the last one back, the values fall in by one
+/// power of t up to 30 %. The values are the logarithms of r_0, r_1, ...
+inline int doublings_of_one_power(const std::vector<double>& log) {
+  double least = std::numeric_limits<double>::infinity(), most = 0;
+  std::size_t last = log.size() - 1;
+  for (int doubling = 0; doubling < 4; ++doubling) {
+    if (last == 0) return doubling;
+    const std::size_t first = (last + 1) / 2 - 1;
+    std::vector<double> clock, value;
+    for (std::size_t t = first; t <= last; ++t) {
+      clock.push_back(std::log(static_cast<double>(t) + 1));
+      value.push_back(log[t]);
+    }
+    const double power = -fit_line(clock, value).slope;
+    least = std::min(least, power);
+    most = std::max(most, power);
+    if (!(least > 0) || most > 1.3 * least) return doubling;
+    last = first;
+  }
+  return 4;
+}
+
 }  // namespace detail
 
 /// Rate and order from residuals (or steps, or errors) of successive iterations.
@@ -129,9 +158,12 @@ inline line_fit fit_line(const std::vector<double>& x, const std::vector<double>
 /// Values at the rounding floor are left out: those from the first on that is at most
 /// `floor` ε max(scale, r_0), or within 16 times of the least where it no longer falls.
 /// Superlinear: the factors r_{t+1} / r_t themselves fall towards 0, and log r_{t+1} against log
-/// r_t has a slope above 1.2. Else log r_t is fitted against t and against log t over the tail, and
-/// the better line names the kind: an oscillation, as of a complex pair, averages out of both. Its
-/// rate is |λ₁| once that governs; no finite sequence can show more.
+/// r_t has a slope above 1.2. Sublinear: over the tail log r_t is nearer to a line in log t than to
+/// one in t, and so it falls by one power of t in each of the last four doublings of t. A sum of
+/// exponentials may bend as t^-s does over a shorter range, but falls faster with every doubling.
+/// With three such doublings, or fewer than eight values, it is undecided. Else it is linear: the
+/// rate is |λ₁| once that governs; no finite sequence can show more. An oscillation, as of a
+/// complex pair, averages out of the fits.
 /// @param residuals in the order of the iterations, at least 0
 /// @throws argument_error if a value is negative or a setting is out of its range
 ///
@@ -154,12 +186,16 @@ inline line_fit fit_line(const std::vector<double>& x, const std::vector<double>
                                                 const observed_rate_options& options = {}) {
   options.check();
   ObservedRate seen;
-  for (const double r : residuals) {
+  for (const double& r : residuals) {
     if (!is_finite(r)) {
       seen.kind = convergence_kind::non_finite;
       return seen;
     }
-    require(r >= 0, "observed_rate", "a residual is negative");
+    if (r < 0) {
+      detail::throw_argument_error("observed_rate",
+                                   "residual " + std::to_string(&r - residuals.data()) + " is " +
+                                       std::to_string(r) + ", must not be negative");
+    }
   }
   const std::size_t n = residuals.size();
   if (n < 2) return seen;
@@ -172,11 +208,15 @@ inline line_fit fit_line(const std::vector<double>& x, const std::vector<double>
     const auto near =
         std::find_if(residuals.begin(), residuals.end(), [&](double r) { return r <= 16 * least; });
     const auto before = static_cast<std::size_t>(near - residuals.begin());
-    // Falling on, a sequence is that near its least value for few steps, or has not fallen far.
-    if (before > 3 && least < 1e-3 * residuals[0] && 4 * (n - before) > n &&
-        residuals[n - 1] * residuals[before + (n - before) / 2] > 0 &&
-        residuals[before + (n - before) / 2] < 4 * residuals[n - 1]) {
-      end = before;
+    // A sequence that falls on is that near its least value for few steps, or still falls there.
+    if (before > 3 && least < 1e-3 * residuals[0] && 4 * (n - before) > n) {
+      std::vector<double> time, value;
+      for (std::size_t t = before + (n - before) / 2; t < n; ++t) {
+        time.push_back(static_cast<double>(t));
+        value.push_back(std::log(residuals[t]));
+      }
+      const detail::line_fit trend = detail::fit_line(time, value);
+      if (-trend.slope <= 3 * trend.error + 1e-9) end = before;
     }
   }
   seen.at_floor = static_cast<index_t>(n - end);
@@ -220,30 +260,37 @@ inline line_fit fit_line(const std::vector<double>& x, const std::vector<double>
   const detail::line_fit power = detail::fit_line(clock, value);
   seen.used = static_cast<index_t>(used);
   const auto half = static_cast<std::ptrdiff_t>(used / 2);
-  const auto slope_of = [&](std::ptrdiff_t a, std::ptrdiff_t b) {
+  const auto fit_of = [&](std::ptrdiff_t a, std::ptrdiff_t b) {
     return detail::fit_line({time.begin() + a, time.begin() + b},
-                            {value.begin() + a, value.begin() + b})
-        .slope;
+                            {value.begin() + a, value.begin() + b});
   };
-  const double early = slope_of(0, half);
-  const double late = slope_of(half, static_cast<std::ptrdiff_t>(used));
-  const double slack = std::max(geometric.error, std::abs(early - late) / 2);
+  const detail::line_fit before = fit_of(0, half);
+  const detail::line_fit behind = fit_of(half, static_cast<std::ptrdiff_t>(used));
+  const double early = before.slope, late = behind.slope;
+  const bool slows = power.residual < geometric.residual && early < late;
+  const int alike = slows ? detail::doublings_of_one_power(log) : 0;
   seen.order = 1;
   const double fall = -geometric.slope * static_cast<double>(used - 1);
   if (!(geometric.slope < 0) || fall < 1e-9) {
     seen.kind = convergence_kind::none;
     seen.order = std::numeric_limits<double>::quiet_NaN();
     seen.rate = std::exp(geometric.slope);
-    seen.rate_error = seen.rate * slack;
-  } else if (power.residual < geometric.residual && early < late) {
+    seen.rate_error = seen.rate * std::max(geometric.error, std::abs(early - late) / 2);
+  } else if (slows && (alike == 3 || end < 8)) {
+    seen.order = std::numeric_limits<double>::quiet_NaN();
+  } else if (slows && alike == 4) {
     seen.kind = convergence_kind::sublinear;
     seen.rate = 1;
     seen.rate_error = -std::expm1(late);
     seen.exponent = -power.slope;
   } else {
+    // A rate that still changes is nearer to its limit in the second half.
     seen.kind = convergence_kind::linear;
-    seen.rate = std::exp(geometric.slope);
-    seen.rate_error = seen.rate * slack;
+    const double drift = std::abs(early - late);
+    const bool settled = drift <= 3 * std::hypot(before.error, behind.error);
+    seen.rate = std::exp(settled ? geometric.slope : late);
+    seen.rate_error = seen.rate * (settled ? std::max(geometric.error, drift / 2)
+                                           : std::max(behind.error, drift));
   }
   return seen;
 }
@@ -254,7 +301,9 @@ inline line_fit fit_line(const std::vector<double>& x, const std::vector<double>
 /// @return infinite for q >= 1: then a residual says nothing of the error
 /// @throws argument_error if an argument is negative or NaN
 [[nodiscard]] inline double error_from_residual(double residual, double q) {
-  require(residual >= 0 && q >= 0, "error_from_residual", "residual and q must not be negative");
+  require(residual >= 0 && q >= 0, "error_from_residual",
+          "residual is " + std::to_string(residual) + " and q " + std::to_string(q) +
+              ", must not be negative");
   return q < 1 ? residual / (1 - q) : std::numeric_limits<double>::infinity();
 }
 
@@ -270,7 +319,9 @@ inline line_fit fit_line(const std::vector<double>& x, const std::vector<double>
 /// Lipschitz constant q between z and z*, which need not be below 1.
 /// @throws argument_error if an argument is negative or NaN
 [[nodiscard]] inline double residual_from_error(double error, double q) {
-  require(error >= 0 && q >= 0, "residual_from_error", "error and q must not be negative");
+  require(error >= 0 && q >= 0, "residual_from_error",
+          "error is " + std::to_string(error) + " and q " + std::to_string(q) +
+              ", must not be negative");
   return (1 + q) * error;
 }
 
@@ -278,7 +329,8 @@ inline line_fit fit_line(const std::vector<double>& x, const std::vector<double>
 /// neighbourhood of the fixed point, for an error along that eigenvector alone.
 /// @throws argument_error if the error is negative or NaN
 [[nodiscard]] inline double asymptotic_residual(double error, std::complex<double> lambda) {
-  require(error >= 0, "asymptotic_residual", "error must not be negative");
+  require(error >= 0, "asymptotic_residual",
+          "error is " + std::to_string(error) + ", must not be negative");
   return std::abs(1.0 - lambda) * error;
 }
 
@@ -287,7 +339,8 @@ inline line_fit fit_line(const std::vector<double>& x, const std::vector<double>
 /// @throws argument_error unless the step is at least 0 and the factor is more than 0
 [[nodiscard]] inline double residual_from_damped_step(double step, double factor) {
   require(step >= 0 && factor > 0, "residual_from_damped_step",
-          "the step must not be negative, the factor must be positive");
+          "step is " + std::to_string(step) + " and factor " + std::to_string(factor) +
+              ", must not be negative and positive");
   return step / factor;
 }
 
