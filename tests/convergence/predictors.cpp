@@ -228,6 +228,40 @@ TEST_CASE("an orbit that blows up has no count, and any number of iterations may
   CHECK(asked.predict(some).evaluations == fresh.predict(some).evaluations);
 }
 
+TEST_CASE("no count is predicted beyond the rule's iterations", "[convergence]") {
+  const Eigen::Matrix2d W = Eigen::Vector2d(0.9, 0.3).asDiagonal();
+  auto map = basin::affine(Eigen::MatrixXd(W));
+  basin::prediction_task task{basin::with_spectra(one, map, Eigen::MatrixXd::Zero(2, 1))};
+  const Eigen::MatrixXd point = Eigen::Vector2d(3, 0.5);
+  task.training = Eigen::Vector2d(0.02, 0);  // far fewer iterations than the start has to go
+  const auto check = [&](const auto& settings) {
+    INFO(settings.name());
+    task.rule.max_iterations = 3000;
+    const auto all = ask(map, settings, task, point)[0];
+    REQUIRE(all.iterations);
+    task.rule.max_iterations = static_cast<index_t>(std::ceil(*all.iterations));
+    const auto enough = ask(map, settings, task, point)[0];
+    CHECK(enough.iterations == all.iterations);
+    --task.rule.max_iterations;
+    const auto little = ask(map, settings, task, point)[0];
+    CHECK(little.reason == not_applicable::unfinished);
+  };
+  check(basin::paper_formula{});
+  check(basin::sufficient_iterations{});
+  check(basin::asymptotic_iterations{});
+  check(basin::non_normal{});
+  check(basin::observed{3});
+  check(basin::koenigs{3});
+  check(basin::leap{});
+  check(basin::sampled_map{});
+  check(basin::trajectory_library{3});
+  // Where the rule is met within the true steps.
+  check(basin::paper_formula{.steps = 100});
+  check(basin::observed{100});
+  check(basin::koenigs{100});
+  check(basin::trajectory_library{100});
+}
+
 TEST_CASE("a map that is too large for dense matrices", "[convergence]") {
   // Leading values 0.9, a pair of modulus 0.85 and 0.8; the others are at most 0.2, and what the
   // predictors leave out of them is gone after a few steps.
@@ -325,7 +359,10 @@ TEST_CASE("where predictors do not apply", "[convergence]") {
   CHECK(ask(jordan, basin::koenigs{1}, none, maps::starts(2, 1))[0].reason ==
         not_applicable::no_attractor);
   // Sizes and settings.
-  CHECK_THROWS_AS(basin::prepare(one, jordan, basin::leap{.most = 0}, task), basin::argument_error);
+  CHECK_THROWS_WITH(basin::prepare(one, jordan, basin::leap{.most = 0}, task),
+                    "leap: most is 0, must be at least 1");
+  CHECK_THROWS_WITH(basin::prepare(one, jordan, basin::koenigs{-2}, task),
+                    "koenigs: steps is -2, must not be negative");
   auto ready = basin::prepare(one, jordan, basin::paper_formula{}, task);
   CHECK_THROWS_AS(ready.predict(maps::starts(3, 1)), basin::size_error);
   const Eigen::MatrixXd W = 0.5 * Eigen::MatrixXd::Identity(4, 4);

@@ -26,7 +26,8 @@ struct calibration_options {
   void check() const {
     require(coverage > 0 && coverage < 1, "calibration_options",
             "coverage is " + std::to_string(coverage) + ", must be in (0, 1)");
-    require(per_basin >= 1, "calibration_options", "per_basin must be at least 1");
+    require(per_basin >= 1, "calibration_options",
+            "per_basin is " + std::to_string(per_basin) + ", must be at least 1");
   }
 };
 
@@ -216,9 +217,12 @@ template <class Ready>
 [[nodiscard]] inline std::pair<double, double> coverage_range(index_t n, index_t tested,
                                                               double coverage,
                                                               double level = 0.999) {
-  require(n >= 1 && tested >= 1, "coverage_range", "numbers of starts must be at least 1");
+  require(n >= 1 && tested >= 1, "coverage_range",
+          "numbers of starts are " + std::to_string(n) + " and " + std::to_string(tested) +
+              ", must be at least 1");
   require(coverage > 0 && coverage < 1 && level > 0 && level < 1, "coverage_range",
-          "coverage and level must be in (0, 1)");
+          "coverage is " + std::to_string(coverage) + " and level " + std::to_string(level) +
+              ", must be in (0, 1)");
   const double a = coverage * static_cast<double>(n + 1);
   const double b = static_cast<double>(n + 1) - a;
   const auto m = static_cast<double>(tested);

@@ -11,7 +11,8 @@
 ///
 /// A predictor is told the attractors (`known_attractors`) but not which of them a start will
 /// reach. The count is that of `FixedPointResult::iterations` under the rule: the least t at
-/// which ‖f(z_t) - z_t‖ meets it.
+/// which ‖f(z_t) - z_t‖ meets it. Where that is more than the rule's `max_iterations` there is
+/// none, and none is predicted: the reason is `unfinished`.
 #pragma once
 
 #include <cmath>
@@ -65,8 +66,9 @@ enum class not_applicable : std::uint8_t {
 
 /// What is said of one start.
 struct prediction {
-  std::optional<double> iterations;  ///< at least 0 and finite; none where not applicable
-  index_t attractor = -1;            ///< column of the centres; -1: not known
+  /// At least 0 and at most the rule's `max_iterations`; none where not applicable.
+  std::optional<double> iterations;
+  index_t attractor = -1;                                ///< column of the centres; -1: not known
   not_applicable reason = not_applicable::no_attractor;  ///< `no` iff there are iterations
 
   /// A prediction of t iterations to attractor c; without one if t is negative or not finite.
@@ -107,6 +109,14 @@ struct prediction_task {
   }
   /// That near centre c.
   [[nodiscard]] double tolerance_at(index_t c) const { return tolerance(known.centers.col(c)); }
+
+  /// A prediction of t iterations to centre c; `unfinished` if the rule does not allow so many.
+  [[nodiscard]] prediction predicted(double t, index_t c) const {
+    if (t > static_cast<double>(rule.max_iterations)) {
+      return prediction::none(not_applicable::unfinished, c);
+    }
+    return prediction::of(t, c);
+  }
 
   /// @throws size_error or argument_error if the parts do not fit
   void check() const {

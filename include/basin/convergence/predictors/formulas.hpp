@@ -8,6 +8,8 @@
 ///   sufficient_iterations  least t with σ^t ‖e₀‖ <= τ / (1 + σ), σ = ‖J‖₂ < 1
 ///   asymptotic_iterations  least t with |1 - λ₁| |λ₁|^t ‖e₀‖ <= τ
 ///   non_normal             least t with ‖J^t‖₂ ‖(J - I) e₀‖ <= τ
+///
+/// More than the rule's `max_iterations` is `unfinished`.
 #pragma once
 
 #include <algorithm>
@@ -49,7 +51,7 @@ class FormulaState {
       const auto at = static_cast<std::size_t>(j);
       if (!run.finite[at]) said[j] = prediction::none(not_applicable::non_finite);
       if (!run.ended[at]) continue;
-      said[j] = prediction::of(static_cast<double>(run.taken[at]), said[j].attractor);
+      said[j] = task_.predicted(static_cast<double>(run.taken[at]), said[j].attractor);
     }
     return said;
   }
@@ -107,7 +109,10 @@ struct paper_formula {
   index_t steps = 0;
 
   [[nodiscard]] std::string name() const { return "paper_formula"; }
-  void check() const { require(steps >= 0, "paper_formula", "steps must not be negative"); }
+  void check() const {
+    require(steps >= 0, "paper_formula",
+            "steps is " + std::to_string(steps) + ", must not be negative");
+  }
 
   struct formula {
     prediction_task task;
@@ -115,9 +120,9 @@ struct paper_formula {
       const double q = task.known.radius(c);
       if (!(q < 1)) return prediction::none(not_applicable::not_attracting, c);
       const double tolerance = task.tolerance_at(c);
-      if (e.norm() <= tolerance) return prediction::of(0, c);
-      if (q == 0) return prediction::of(1, c);
-      return prediction::of(std::log(tolerance / e.norm()) / std::log(q), c);
+      if (e.norm() <= tolerance) return task.predicted(0, c);
+      if (q == 0) return task.predicted(1, c);
+      return task.predicted(std::log(tolerance / e.norm()) / std::log(q), c);
     }
   };
   template <class B, class Map>
@@ -137,7 +142,10 @@ struct sufficient_iterations {
   index_t steps = 0;  ///< as of `paper_formula`
 
   [[nodiscard]] std::string name() const { return "sufficient_iterations"; }
-  void check() const { require(steps >= 0, "sufficient_iterations", "steps must not be negative"); }
+  void check() const {
+    require(steps >= 0, "sufficient_iterations",
+            "steps is " + std::to_string(steps) + ", must not be negative");
+  }
 
   struct formula {
     prediction_task task;
@@ -145,7 +153,7 @@ struct sufficient_iterations {
     [[nodiscard]] prediction operator()(index_t c, const Eigen::VectorXd& e) const {
       const double s = norms[c];
       if (!(s < 1)) return prediction::none(not_applicable::not_contracting, c);
-      return prediction::of(detail::geometric_count(e.norm(), s, task.tolerance_at(c) / (1 + s)),
+      return task.predicted(detail::geometric_count(e.norm(), s, task.tolerance_at(c) / (1 + s)),
                             c);
     }
   };
@@ -177,7 +185,10 @@ struct asymptotic_iterations {
   index_t steps = 0;  ///< as of `paper_formula`
 
   [[nodiscard]] std::string name() const { return "asymptotic_iterations"; }
-  void check() const { require(steps >= 0, "asymptotic_iterations", "steps must not be negative"); }
+  void check() const {
+    require(steps >= 0, "asymptotic_iterations",
+            "steps is " + std::to_string(steps) + ", must not be negative");
+  }
 
   struct formula {
     prediction_task task;
@@ -187,7 +198,7 @@ struct asymptotic_iterations {
       const Eigen::VectorXcd& values = task.known.spectra[static_cast<std::size_t>(c)].values;
       index_t first = 0;
       values.cwiseAbs().maxCoeff(&first);
-      return prediction::of(detail::geometric_count(std::abs(1.0 - values[first]) * e.norm(), q,
+      return task.predicted(detail::geometric_count(std::abs(1.0 - values[first]) * e.norm(), q,
                                                     task.tolerance_at(c)),
                             c);
     }
@@ -211,7 +222,10 @@ struct non_normal {
   index_t steps = 0;  ///< as of `paper_formula`
 
   [[nodiscard]] std::string name() const { return "non_normal"; }
-  void check() const { require(steps >= 0, "non_normal", "steps must not be negative"); }
+  void check() const {
+    require(steps >= 0, "non_normal",
+            "steps is " + std::to_string(steps) + ", must not be negative");
+  }
 
   struct formula {
     prediction_task task;
@@ -226,6 +240,7 @@ struct non_normal {
       for (index_t t = 0; t <= most; t += std::max<index_t>(1, t / 8)) {
         times.push_back(t);
       }
+      if (times.back() < most) times.push_back(most);
       for (const Eigen::MatrixXd& one : J) logs.push_back(norms_of_powers(one));
     }
     [[nodiscard]] prediction operator()(index_t c, const Eigen::VectorXd& e) const {
@@ -235,7 +250,7 @@ struct non_normal {
       }
       const double amplitude = (J[at] * e - e).norm();
       const double tolerance = task.tolerance_at(c);
-      if (amplitude <= tolerance) return prediction::of(0, c);
+      if (amplitude <= tolerance) return task.predicted(0, c);
       const double needed = std::log(tolerance / amplitude);
       const Eigen::VectorXd& log = logs[at];
       for (std::size_t i = 1; i < times.size(); ++i) {
@@ -243,9 +258,9 @@ struct non_normal {
         if (log[l] > needed) continue;
         const auto before = static_cast<double>(times[i - 1]);
         const auto after = static_cast<double>(times[i]);
-        if (times[i] - times[i - 1] == 1 || std::isinf(log[l])) return prediction::of(after, c);
+        if (times[i] - times[i - 1] == 1 || std::isinf(log[l])) return task.predicted(after, c);
         const double share = (log[l - 1] - needed) / (log[l - 1] - log[l]);
-        return prediction::of(std::ceil(before + share * (after - before)), c);
+        return task.predicted(std::ceil(before + share * (after - before)), c);
       }
       return prediction::none(not_applicable::unfinished, c);
     }

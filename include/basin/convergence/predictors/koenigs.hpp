@@ -21,13 +21,16 @@ namespace basin {
 ///
 /// Assumes that f is differentiable around the orbit's end (no kink of a ReLU between z_m and z*)
 /// and the dominant eigenvalues semisimple. Not applicable: `defective` where the condition of one
-/// exceeds 10⁸ or the spectra lack vectors; `not_attracting` where |λ₁| >= 1. Eigenvalues beyond
-/// those of the spectra are taken for small. Cost: m evaluations a start.
+/// exceeds 10⁸ or the spectra lack vectors; `not_attracting` where |λ₁| >= 1; `unfinished` beyond
+/// the rule's `max_iterations`. Eigenvalues beyond those of the spectra are taken for small. Cost:
+/// m evaluations a start.
 struct koenigs {
   index_t steps = 8;  ///< m, at least 0
 
   [[nodiscard]] std::string name() const { return "koenigs(" + std::to_string(steps) + ")"; }
-  void check() const { require(steps >= 0, "koenigs", "steps must not be negative"); }
+  void check() const {
+    require(steps >= 0, "koenigs", "steps is " + std::to_string(steps) + ", must not be negative");
+  }
 
   template <class B, class Map>
   class state {
@@ -49,7 +52,7 @@ struct koenigs {
           said[j] = prediction::none(task_.known.size() == 0 ? not_applicable::no_attractor
                                                              : not_applicable::non_finite);
         } else if (run.ended[at]) {
-          said[j] = prediction::of(static_cast<double>(run.taken[at]), c);
+          said[j] = task_.predicted(static_cast<double>(run.taken[at]), c);
         } else if (!(task_.known.radius(c) < 1)) {
           said[j] = prediction::none(not_applicable::not_attracting, c);
         } else if (modes_[static_cast<std::size_t>(c)].values.size() == 0) {
@@ -59,7 +62,7 @@ struct koenigs {
           const index_t left = remaining(modes_[static_cast<std::size_t>(c)], e,
                                          task_.tolerance_at(c), task_.rule.max_iterations);
           said[j] = left < 0 ? prediction::none(not_applicable::unfinished, c)
-                             : prediction::of(static_cast<double>(run.taken[at] + left), c);
+                             : task_.predicted(static_cast<double>(run.taken[at] + left), c);
         }
       }
       return said;

@@ -39,12 +39,13 @@ struct leap {
 
   [[nodiscard]] std::string name() const { return "leap(" + std::to_string(most) + ")"; }
   void check() const {
-    require(most >= 1, "leap", "most must be at least 1");
-    require(turn >= 0, "leap", "turn must not be negative");
-    require(linear >= 0, "leap", "linear must not be negative");
-    require(settle >= 0, "leap", "settle must not be negative");
-    require(agree >= 0, "leap", "agree must not be negative");
-    require(max_evaluations >= 1, "leap", "max_evaluations must be at least 1");
+    require(most >= 1, "leap", "most is " + std::to_string(most) + ", must be at least 1");
+    require(turn >= 0, "leap", "turn is " + std::to_string(turn) + ", must not be negative");
+    require(linear >= 0, "leap", "linear is " + std::to_string(linear) + ", must not be negative");
+    require(settle >= 0, "leap", "settle is " + std::to_string(settle) + ", must not be negative");
+    require(agree >= 0, "leap", "agree is " + std::to_string(agree) + ", must not be negative");
+    require(max_evaluations >= 1, "leap",
+            "max_evaluations is " + std::to_string(max_evaluations) + ", must be at least 1");
   }
 
   template <class B, class Map>
@@ -134,7 +135,7 @@ class leap::state {
     const index_t rest =
         met ? 0 : ends_.remaining(c, v, task_.tolerance_at(c), task_.rule.max_iterations);
     said = rest < 0 ? prediction::none(not_applicable::unfinished, c)
-                    : prediction::of(std::round(o.clock) + static_cast<double>(rest), c);
+                    : task_.predicted(std::round(o.clock) + static_cast<double>(rest), c);
     return true;
   }
 

@@ -14,12 +14,15 @@ namespace basin {
 /// each further step: m + least t with |λ₁|^t ‖r_m‖ <= τ.
 ///
 /// Assumes that after m steps the start is where its attractor's leading eigenvalue governs. Not
-/// applicable where |λ₁| >= 1. Cost: m + 1 evaluations a start, fewer where the rule is met before.
+/// applicable where |λ₁| >= 1, and beyond the rule's `max_iterations`. Cost: m + 1 evaluations a
+/// start, fewer where the rule is met before.
 struct observed {
   index_t steps = 8;  ///< m, at least 0
 
   [[nodiscard]] std::string name() const { return "observed(" + std::to_string(steps) + ")"; }
-  void check() const { require(steps >= 0, "observed", "steps must not be negative"); }
+  void check() const {
+    require(steps >= 0, "observed", "steps is " + std::to_string(steps) + ", must not be negative");
+  }
 
   template <class B, class Map>
   class state {
@@ -41,10 +44,10 @@ struct observed {
           said[j] = prediction::none(c < 0 && task_.known.size() == 0 ? not_applicable::no_attractor
                                                                       : not_applicable::non_finite);
         } else if (run.ended[at]) {
-          said[j] = prediction::of(taken, c);
+          said[j] = task_.predicted(taken, c);
         } else if (const double q = task_.known.radius(c); q < 1) {
           said[j] =
-              prediction::of(taken + detail::geometric_count(norm, q, task_.tolerance_at(c)), c);
+              task_.predicted(taken + detail::geometric_count(norm, q, task_.tolerance_at(c)), c);
         } else {
           said[j] = prediction::none(not_applicable::not_attracting, c);
         }

@@ -39,10 +39,14 @@ struct sampled_map {
     return "sampled_map(" + std::to_string(resolution) + ")";
   }
   void check() const {
-    require(resolution >= 2, "sampled_map", "resolution must be at least 2");
-    require(levels >= 0 && levels <= 20, "sampled_map", "levels must be in [0, 20]");
-    require(cells >= 1 && cells <= 1e6, "sampled_map", "cells must be in [1, 1e6]");
-    require(max_nodes >= 1, "sampled_map", "max_nodes must be at least 1");
+    require(resolution >= 2, "sampled_map",
+            "resolution is " + std::to_string(resolution) + ", must be at least 2");
+    require(levels >= 0 && levels <= 20, "sampled_map",
+            "levels is " + std::to_string(levels) + ", must be in [0, 20]");
+    require(cells >= 1 && cells <= 1e6, "sampled_map",
+            "cells is " + std::to_string(cells) + ", must be in [1, 1e6]");
+    require(max_nodes >= 1, "sampled_map",
+            "max_nodes is " + std::to_string(max_nodes) + ", must be at least 1");
   }
 
   template <class B, class Map>

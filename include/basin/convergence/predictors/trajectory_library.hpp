@@ -17,7 +17,8 @@ namespace basin {
 ///
 /// Assumes that after m steps orbits run together, as on a slow manifold of low dimension; in
 /// many dimensions that takes long. Not applicable: `no_attractor` where nothing is stored,
-/// `unfinished` where the nearest state is of a start that met no rule. Cost: all iterations of the
+/// `unfinished` where the nearest state is of a start that met no rule, or the sum is beyond the
+/// rule's `max_iterations`. Cost: all iterations of the
 /// training starts, m evaluations a new start; one distance to each stored state.
 struct trajectory_library {
   index_t steps = 6;  ///< m, at least 0
@@ -25,7 +26,10 @@ struct trajectory_library {
   [[nodiscard]] std::string name() const {
     return "trajectory_library(" + std::to_string(steps) + ")";
   }
-  void check() const { require(steps >= 0, "trajectory_library", "steps must not be negative"); }
+  void check() const {
+    require(steps >= 0, "trajectory_library",
+            "steps is " + std::to_string(steps) + ", must not be negative");
+  }
 
   template <class B, class Map>
   class state {
@@ -89,13 +93,13 @@ struct trajectory_library {
         if (!run.R.col(j).allFinite() || !run.Z.col(j).allFinite()) {
           said[j] = prediction::none(not_applicable::non_finite);
         } else if (run.ended[at]) {
-          said[j] = prediction::of(taken, own[at]);
+          said[j] = task_.predicted(taken, own[at]);
         } else if (const index_t i = nearest(run.Z.col(j)); i < 0) {
           said[j] = prediction::none(not_applicable::no_attractor);
         } else if (const auto l = static_cast<std::size_t>(i); left_[l] < 0) {
           said[j] = prediction::none(not_applicable::unfinished);
         } else {
-          said[j] = prediction::of(taken + static_cast<double>(left_[l]), attractor_[l]);
+          said[j] = task_.predicted(taken + static_cast<double>(left_[l]), attractor_[l]);
         }
       }
       return said;
