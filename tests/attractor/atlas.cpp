@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <basin/attractor/atlas.hpp>
+#include <basin/attractor/atlas_check.hpp>
 #include <basin/attractor/discover.hpp>
 #include <basin/map/affine.hpp>
 #include <basin/map/columnwise.hpp>
@@ -86,6 +87,7 @@ TEST_CASE("an atlas of two wells", "[attractor]") {
   CHECK_THROWS_AS(atlas.share(2, 0), basin::argument_error);
 
   const auto vectors = basin::make_atlas(one, map, found, {.vectors = true});
+  basin::check(vectors);
   CHECK(vectors.attractors[0].spectrum.right.cols() == 2);
   CHECK(vectors.attractors[0].spectrum.left.cols() == 2);
 }
@@ -109,6 +111,7 @@ TEST_CASE("an atlas of a cycle", "[attractor]") {
   CHECK(cycle.flow_stability == stability_kind::undecided);
   CHECK(cycle.spectrum.values[0].real() == Approx(0.16).epsilon(1e-6));
   CHECK(cycle.rate == Approx(0.4).epsilon(1e-6));
+  basin::check(atlas);
 }
 
 TEST_CASE("a map without derivatives has an atlas without spectra", "[attractor]") {
@@ -120,6 +123,7 @@ TEST_CASE("a map without derivatives has an atlas without spectra", "[attractor]
   CHECK(std::isnan(atlas.attractors[0].rate));
   CHECK(atlas.attractors[0].stability == stability_kind::undecided);
   CHECK(atlas.centers()(0, 0) == Approx(2).epsilon(1e-5));
+  basin::check(atlas);
 }
 
 TEST_CASE("decoded attractors", "[attractor]") {
@@ -176,4 +180,5 @@ TEST_CASE("an atlas of nothing", "[attractor]") {
   const auto atlas = basin::make_atlas(one, map, found);
   CHECK(atlas.size() == 0);
   CHECK(atlas.centers().cols() == 0);
+  basin::check(atlas);
 }

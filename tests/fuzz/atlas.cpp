@@ -1,5 +1,6 @@
 // Opens a file as an atlas, and makes its report if it is one. Its seeds are atlases of two small
 // maps, which the target writes into the folder FUZZ_SEEDS.
+#include <basin/attractor/atlas_check.hpp>
 #include <basin/attractor/atlas_file.hpp>
 
 #include <string>
@@ -26,15 +27,19 @@ extern "C" int LLVMFuzzerInitialize(int*, char***) {
     if (a == 0) one.spectrum.right = one.spectrum.left = Eigen::MatrixXcd::Ones(2, 1);
     one.image = Eigen::VectorXd::Ones(3);
   }
-  atlas.starts = 5;
+  atlas.starts = 6;
+  atlas.unseen.starts = 5;
+  atlas.unseen.seen = 2;
+  atlas.unseen.once = 1;
   atlas.sources.push_back(
-      {.name = "normal", .starts = 5, .undecided = 1, .counts = {3, 1}, .alone = 0});
+      {.name = "normal", .starts = 5, .undecided = 1, .counts = {3, 1}, .alone = 2});
   basin::save_atlas(atlas, std::string(folder) + "/two");
   return 0;
 }
 
 void fuzz(std::span<const unsigned char> bytes) {
   const basin::Atlas atlas = basin::load_atlas(basin::ByteSource(bytes, "input"));
+  basin::check(atlas);
   // Sizes come from arrays that are in the file.
   double numbers = 0;
   for (const basin::Attractor& one : atlas.attractors) {

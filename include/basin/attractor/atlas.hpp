@@ -237,7 +237,7 @@ template <backend B, class Map>
 /// Decodes the first point of every attractor.
 /// @param decoder a map from k rows to the entries of an image
 /// @throws size_error unless the decoder takes k rows, and gives what `image_shape` says if it is
-///   not empty
+///   not empty; argument_error if neither says how many rows it gives
 template <backend B, class Decoder>
 void add_images(const B& be, Decoder& decoder, Atlas& atlas) {
   using scalar = typename B::scalar;

@@ -18,6 +18,8 @@
 /// those that are not finite; it is not read.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -30,6 +32,7 @@
 #include <nlohmann/json.hpp>
 
 #include <basin/attractor/atlas.hpp>
+#include <basin/attractor/atlas_check.hpp>
 #include <basin/attractor/atlas_text.hpp>
 #include <basin/core/error.hpp>
 #include <basin/core/index.hpp>
@@ -38,49 +41,42 @@
 #include <basin/io/safetensors.hpp>
 
 namespace basin {
+namespace detail {
+inline constexpr std::array<std::string_view, 9> atlas_arrays{
+    "points", "numbers", "eigenvalues", "right", "left", "counts", "sources", "unseen", "images"};
+}  // namespace detail
+
 /// Writes an atlas to `path` with the ending .safetensors, and a JSON text beside it with the
 /// ending .json. Each appears whole or not at all (AtomicFile), the former first.
 /// @param path "out/atlas", or with one of the two endings, which is replaced; any other text
 ///   behind a dot belongs to the name
-/// @throws file_error if a file cannot be written; argument_error if a text is not UTF-8, or if
-///   the atlas is not consistent: counts, spectra or images of other sizes than the rest
+/// @throws size_error or argument_error as `check`, and argument_error if a text is not UTF-8, all
+///   before a file is touched; file_error if one cannot be written
 inline void save_atlas(const Atlas& atlas, std::filesystem::path path) {
-  constexpr std::string_view where = "save_atlas";
+  check(atlas);
   const auto M = atlas.size();
   const auto S = static_cast<index_t>(atlas.sources.size());
   std::vector<double> points, numbers, values, right, left, masses, images;
   std::vector<std::int64_t> counts;
-  index_t pixels = -1;
-  const auto add_vectors = [&](std::vector<double>& to, const Eigen::MatrixXcd& vectors,
-                               index_t m) {
-    if (vectors.size() == 0) return;
-    require_size(where, "number of eigenvectors", vectors.cols(), m);
-    require_size(where, "rows of the eigenvectors", vectors.rows(), atlas.k);
-    for (index_t i = 0; i < m; ++i) {
+  const auto add_vectors = [&](std::vector<double>& to, const Eigen::MatrixXcd& vectors) {
+    for (index_t i = 0; i < vectors.cols(); ++i) {
       for (index_t r = 0; r < atlas.k; ++r) to.push_back(vectors(r, i).real());
       for (index_t r = 0; r < atlas.k; ++r) to.push_back(vectors(r, i).imag());
     }
   };
   for (const Attractor& one : atlas.attractors) {
-    require_size(where, "rows of a center", one.center.rows(), atlas.k);
     points.insert(points.end(), one.center.data(), one.center.data() + one.center.size());
     numbers.insert(numbers.end(),
                    {one.rate, one.residual, one.error, one.spread, one.spectrum.norm});
-    const index_t m = one.spectrum.size();
-    require_size(where, "number of backward errors", one.spectrum.backward_error.size(), m);
-    require_size(where, "number of conditions", one.spectrum.condition.size(), m);
-    for (index_t i = 0; i < m; ++i) {
+    for (index_t i = 0; i < one.spectrum.size(); ++i) {
       values.insert(values.end(), {one.spectrum.values[i].real(), one.spectrum.values[i].imag(),
                                    one.spectrum.backward_error[i], one.spectrum.condition[i]});
     }
-    add_vectors(right, one.spectrum.right, m);
-    add_vectors(left, one.spectrum.left, m);
-    if (pixels < 0) pixels = one.image.size();
-    require_size(where, "entries of an image", one.image.size(), pixels);
+    add_vectors(right, one.spectrum.right);
+    add_vectors(left, one.spectrum.left);
     images.insert(images.end(), one.image.begin(), one.image.end());
   }
   for (const SourceReport& source : atlas.sources) {
-    require_size(where, "counts of a source", static_cast<index_t>(source.counts.size()), M);
     counts.insert(counts.end(), source.counts.begin(), source.counts.end());
     const interval_estimate& mass = source.unseen_mass;
     masses.insert(masses.end(), {mass.value, mass.lower, mass.upper});
@@ -94,7 +90,7 @@ inline void save_atlas(const Atlas& atlas, std::filesystem::path path) {
   const auto rows = [](std::size_t size, index_t width) {
     return width == 0 ? index_t{0} : static_cast<index_t>(size) / width;
   };
-  const index_t k = atlas.k;
+  const index_t k = atlas.k, pixels = M > 0 ? atlas.attractors.front().image.size() : 0;
   std::vector<tensor_view> tensors{{"points", {rows(points.size(), k), k}, points.data()},
                                    {"numbers", {M, 5}, numbers.data()},
                                    {"eigenvalues", {rows(values.size(), 4), 4}, values.data()},
@@ -122,8 +118,9 @@ inline void save_atlas(const Atlas& atlas, std::filesystem::path path) {
 
 /// Reads an atlas from the safetensors of `save_atlas`, every number to the bit.
 /// @throws file_error that names the file, the offset and the reason, if it is damaged, is no
-///   atlas or one of another version, or its parts do not fit each other. Nothing is allocated
-///   from its numbers before they have been found to fit the file's length.
+///   atlas or one of another version, or holds what `check` refuses: the offset is that of the
+///   array's first number, or of the header, where the text is. Nothing is allocated from its
+///   numbers before they have been found to fit the file's length.
 ///
 /// @code
 /// #include <iostream>
@@ -152,6 +149,12 @@ inline void save_atlas(const Atlas& atlas, std::filesystem::path path) {
   if (json.is_discarded()) {
     throw file_error(name + ": byte 8: __metadata__: 'atlas' is not JSON");
   }
+  for (const std::string& array : file.names()) {
+    if (std::find(detail::atlas_arrays.begin(), detail::atlas_arrays.end(), array) ==
+        detail::atlas_arrays.end()) {
+      file.refuse(array, "is no array of an atlas");
+    }
+  }
   const detail::AtlasText text(json, name, "atlas");
   if (text.text("format") != detail::atlas_format) text.refuse("has another format");
   if (const index_t version = text.number("version"); version != 1) {
@@ -168,7 +171,7 @@ inline void save_atlas(const Atlas& atlas, std::filesystem::path path) {
   atlas.beside = text.number("beside");
   atlas.ended = text.name_of("ended", discovery_end::cancelled);
   for (const nlohmann::json& size : text.array("image_shape")) {
-    atlas.image_shape.push_back(text.whole(size, "image_shape", 1));
+    atlas.image_shape.push_back(text.whole(size, "image_shape"));
   }
   const detail::AtlasText metadata = text.object("metadata");
   for (const auto& [key, value] : text.field("metadata").items()) {
@@ -192,20 +195,15 @@ inline void save_atlas(const Atlas& atlas, std::filesystem::path path) {
     const detail::AtlasText entry = text.entry("attractors", a);
     Attractor& one = atlas.attractors.emplace_back();
     one.kind = entry.name_of("kind", attractor_kind::continuum);
-    one.period = entry.number("period", 1);
+    one.period = entry.number("period");
     one.stability = entry.name_of("stability", stability_kind::undecided);
     one.flow_stability = entry.name_of("flow_stability", stability_kind::undecided);
     one.unstable = entry.number("unstable");
     one.spectrum.status = entry.name_of("spectrum_status", spectral_status::non_finite);
     one.spectrum.dense = entry.truth("dense");
     one.spectrum.products = entry.number("products");
-    const part& here =
-        parts.emplace_back(part{entry.number("points", 1), entry.number("eigenvalues"),
-                                entry.truth("right"), entry.truth("left")});
-    if (one.kind != attractor_kind::continuum && here.points != one.period) {
-      entry.refuse("has " + std::to_string(here.points) + " points and the period " +
-                   std::to_string(one.period));
-    }
+    const part& here = parts.emplace_back(part{entry.number("points"), entry.number("eigenvalues"),
+                                               entry.truth("right"), entry.truth("left")});
     constexpr index_t most = index_t{1} << 53;
     P += here.points;
     m += here.values;
@@ -272,12 +270,7 @@ inline void save_atlas(const Atlas& atlas, std::filesystem::path path) {
     source_report.alone = entry.number("alone");
     source_report.unseen_mass = interval(masses.data() + 3 * s);
     for (std::size_t a = 0; a < M; ++a) {
-      const std::int64_t count = counts[s * M + a];
-      if (count < 0 || count > source_report.starts) {
-        entry.refuse("has the count " + std::to_string(count) + " of " +
-                     std::to_string(source_report.starts) + " starts");
-      }
-      source_report.counts.push_back(static_cast<index_t>(count));
+      source_report.counts.push_back(static_cast<index_t>(counts[s * M + a]));
     }
   }
   atlas.unseen.mass = interval(of_unseen.data());
@@ -285,8 +278,12 @@ inline void save_atlas(const Atlas& atlas, std::filesystem::path path) {
   atlas.unseen.next = interval(of_unseen.data() + 6);
   atlas.unseen.times = of_unseen[9];
   atlas.unseen.confidence = of_unseen[10];
-  if (!(atlas.unseen.confidence > 0 && atlas.unseen.confidence < 1)) {
-    unseen.refuse("has a confidence that is not between 0 and 1");
+  detail::AtlasCheck fitting(atlas);
+  try {
+    fitting.run();
+  } catch (const error& e) {
+    if (fitting.array().empty()) text.refuse(std::string("does not hold together: ") + e.what());
+    file.refuse(fitting.array(), e.what());
   }
   return atlas;
 }

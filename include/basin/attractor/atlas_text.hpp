@@ -129,15 +129,11 @@ class AtlasText {
     if (!value.is_boolean()) refuse("has '" + std::string(name) + "' that is no truth value");
     return value.get<bool>();
   }
-  [[nodiscard]] index_t number(const char* name, index_t least = 0) const {
-    return whole(field(name), name, least);
-  }
-  [[nodiscard]] index_t whole(const nlohmann::json& value, const char* name, index_t least) const {
+  [[nodiscard]] index_t number(const char* name) const { return whole(field(name), name); }
+  [[nodiscard]] index_t whole(const nlohmann::json& value, const char* name) const {
     constexpr auto most = std::uint64_t{1} << 53;
-    if (!value.is_number_unsigned() || value.get<std::uint64_t>() > most ||
-        static_cast<index_t>(value.get<std::uint64_t>()) < least) {
-      refuse("has '" + std::string(name) + "' that is no whole number of at least " +
-             std::to_string(least));
+    if (!value.is_number_unsigned() || value.get<std::uint64_t>() > most) {
+      refuse("has '" + std::string(name) + "' that is no whole number from 0 to 2^53");
     }
     return static_cast<index_t>(value.get<std::uint64_t>());
   }

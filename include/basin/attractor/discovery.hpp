@@ -109,7 +109,7 @@ struct Discovery {
 /// A source's unseen mass is that of its own starts, from the attractors that were met once in
 /// all, and by it.
 /// @throws size_error unless there is a source for each label; argument_error if a label or a
-///   source is out of range
+///   source is out of range, and unless 0 < times < 1e9 and 0 < confidence < 1
 inline void summarize(Discovery& found, double times = 9, double confidence = 0.95) {
   require_size("summarize", "number of sources of the starts",
                static_cast<index_t>(found.source.size()),
@@ -153,7 +153,7 @@ inline void summarize(Discovery& found, double times = 9, double confidence = 0.
 ///   was not finite
 /// @param source of each start: its number in `names`; empty: all are of the first
 /// @throws size_error unless there are as many statuses, and sources if any, as starts;
-///   argument_error if a source is out of range
+///   argument_error if a source is out of range, and unless 0 < times < 1e9 and 0 < confidence < 1
 [[nodiscard]] inline Discovery discovery_of(const Clustering& clusters,
                                             const std::vector<status>& ends,
                                             std::vector<index_t> source = {},

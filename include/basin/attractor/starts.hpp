@@ -221,7 +221,7 @@ struct Starts {
 class StartMixture {
  public:
   /// @param k coordinates of a start
-  /// @throws argument_error if a source fails its check, or no source has a weight
+  /// @throws argument_error if a source fails its check, no source has a weight, or k < 1
   StartMixture(std::vector<start_source> sources, index_t k, random_stream base)
       : sources_(std::move(sources)), k_(k), base_(base), given_(sources_.size(), 0) {
     require(k >= 1, "StartMixture", "k must be at least 1");
@@ -238,6 +238,7 @@ class StartMixture {
   [[nodiscard]] const std::vector<index_t>& given() const noexcept { return given_; }
 
   /// The next n starts; fewer if every source has come to its end.
+  /// @throws argument_error if n is negative, and what the sources throw when drawn from
   [[nodiscard]] Starts next(index_t n) {
     require(n >= 0, "StartMixture::next", "n must not be negative");
     Starts starts;

@@ -319,7 +319,7 @@ struct UnseenEstimate {
 };
 
 /// The three estimates of a sample.
-/// @throws argument_error unless times > 0 and 0 < confidence < 1
+/// @throws argument_error unless 0 < times < 1e9 and 0 < confidence < 1
 ///
 /// @code
 /// #include <iostream>

@@ -90,6 +90,7 @@ namespace basin {
 }
 
 /// Writes image `i` of a set, of 1 channel as PGM or of 3 as PPM.
+/// @throws size_error if the arrays disagree with the sizes
 /// @throws argument_error if there is no such image, or it has no pixels or other channels
 /// @throws file_error if the file cannot be written
 inline void write_ppm(const std::filesystem::path& path, const image_set& images, index_t i = 0) {

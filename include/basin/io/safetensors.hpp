@@ -117,6 +117,13 @@ class SafetensorsFile {
     return metadata_;
   }
 
+  /// Refuses what stands in a tensor: throws file_error "file: byte offset: tensor 'name': reason"
+  /// with the offset of its first number.
+  /// @throws file_error if there is no such tensor, too
+  [[noreturn, gnu::cold]] void refuse(std::string_view name, std::string_view reason) const {
+    source_.refuse(data_ + info(name).begin, detail::tensor_prefix(name) + std::string(reason));
+  }
+
   /// The numbers of a tensor, row-major. F64, F32, F16 and BF16 are read as float or double,
   /// a double as the nearest float; I64 as std::int64_t and U8 as std::uint8_t alone.
   /// @throws file_error if there is no such tensor, or its dtype cannot be read as `Scalar`
@@ -153,9 +160,8 @@ class SafetensorsFile {
   void require_shape(std::string_view name, const tensor_info& tensor,
                      const std::vector<index_t>& shape) const {
     if (tensor.shape != shape) {
-      source_.refuse(data_ + tensor.begin, detail::tensor_prefix(name) + "the shape is " +
-                                               detail::shape_text(tensor.shape) + ", expected " +
-                                               detail::shape_text(shape));
+      refuse(name, "the shape is " + detail::shape_text(tensor.shape) + ", expected " +
+                       detail::shape_text(shape));
     }
   }
   template <class Scalar>
@@ -166,9 +172,8 @@ class SafetensorsFile {
         (std::floating_point<Scalar> && (type == tensor_type::f64 || type == tensor_type::f32 ||
                                          type == tensor_type::f16 || type == tensor_type::bf16));
     if (!readable) {
-      source_.refuse(data_ + tensor.begin, detail::tensor_prefix(name) + "the dtype " +
-                                               std::string(to_string(type)) + " is not read as " +
-                                               std::string(to_string(tensor_type_of<Scalar>)));
+      refuse(name, "the dtype " + std::string(to_string(type)) + " is not read as " +
+                       std::string(to_string(tensor_type_of<Scalar>)));
     }
   }
 
