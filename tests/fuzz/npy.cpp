@@ -19,4 +19,6 @@ void fuzz(std::span<const unsigned char> bytes) {
   read(std::int64_t{});
   read(std::uint8_t{});
   read(bool{});
+  const Eigen::MatrixXd X = basin::read_npy_floating(source);
+  expect(static_cast<std::size_t>(X.size()) * sizeof(float) <= bytes.size());
 }

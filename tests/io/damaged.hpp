@@ -273,8 +273,15 @@ inline std::vector<file> corpus() {
   add(any_npy, "npy, magic", zeros(20), "0", "not an npy file");
   add(any_npy, "npy, version 2", replaced(npy(array, 32), 6, "\x02"), "6", "format 2.0");
   add(any_npy, "npy, header", replaced(npy(array, 32), 9, "\x7f"), "101", "within its header");
-  add(any_npy, "npy, type", npy_with("<f8", "<f4"), "20", "the type is not <f8");
-  add(any_npy, "npy, order of bytes", npy_with("<f8", ">f8"), "20", "the type is not <f8");
+  add(any_npy, "npy, type", npy_with("<f8", "<i4"), "20", "the dtype is '<i4', expected '<f8'");
+  add(any_npy, "npy, order of bytes", npy_with("<f8", ">f8"), "20",
+      "the dtype is '>f8', expected '<f8'");
+  add(any_npy, "npy, fields", npy_with("'<f8'", "[('x', '<f8')]"), "20",
+      "the dtype is [('x', expected '<f8'");
+  add(any_npy, "npy, long type", npy_with("<f8", repeat("\x01", 100)), "20",
+      "the dtype is '???????????????????????…, expected '<f8'");
+  add(any_npy, "npy, open type", npy_with("'<f8', 'fortran_order': False, 'shape': (2, 2), }", ""),
+      "20", "the dtype is left out, expected '<f8'");
   add(any_npy, "npy, two types", npy_with("'fort", "'descr': '<i8', 'fort"), "19", "a second 'de");
   add(any_npy, "npy, order", npy_with("False", "Maybe"), "44", "neither True nor False");
   add(any_npy, "npy, open shape", npy_with("(2, 2), }", "(2, 2"), "65", "within the shape");
@@ -285,6 +292,9 @@ inline std::vector<file> corpus() {
   add([](const auto& source) { (void)basin::read_npy<bool>(source); }, "npy, truth value",
       npy("{'descr': '|b1', 'fortran_order': False, 'shape': (2,), }", 1) + "\x02", "68",
       "neither 0 nor 1");
+
+  add([](const auto& source) { (void)basin::read_npy_floating(source); }, "npy, integers",
+      npy_with("<f8", "<i4"), "20", "the dtype is '<i4', expected '<f4' or '<f8'");
 
   // PNG.
   const std::string front = png_front(2, 2);

@@ -87,7 +87,7 @@ TEST_CASE("bad npy files are refused, by offset and reason", "[io]") {
   write_bytes(path, "PK\x03\x04 and something else");
   refused("not an npy file");
   with_header("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 2), }\n");
-  refused("type");
+  refused("the dtype is '<f4', expected '<f8'");
   with_header("{'descr': '<f8', 'fortran_order': True, 'shape': (2, 2, 1), }\n");
   refused("shape");
   with_header("{'descr': '<f8', 'fortran_order': True, 'shape': (), }\n");
@@ -109,6 +109,9 @@ TEST_CASE("arrays as NumPy saves them", "[io]") {
   }
   CHECK(basin::read_npy<double>(files::golden("rows.npy")) == expected);
   CHECK(basin::read_npy<float>(files::golden("columns.npy")) == expected.cast<float>());
+  CHECK(basin::read_npy_floating(files::golden("rows.npy")) == expected);
+  CHECK(basin::read_npy_floating(files::golden("columns.npy")) == expected);
+  CHECK_THROWS_AS(basin::read_npy_floating(files::golden("truth.npy")), basin::file_error);
   CHECK(basin::read_npy<bool>(files::golden("truth.npy")) ==
         Eigen::Vector3<bool>(true, false, true));
   CHECK_THROWS_AS(basin::read_npy<double>(files::golden("version2.npy")), basin::file_error);

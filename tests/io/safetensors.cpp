@@ -160,6 +160,20 @@ TEST_CASE("a file that shrinks under the reader is refused", "[io]") {
   std::filesystem::remove(path);
 }
 
+TEST_CASE("what a tensor holds is refused at its first number", "[io]") {
+  const std::string path = files::temporary("content.safetensors");
+  const double x[] = {1, 2};
+  const std::uint8_t y = 3;
+  basin::write_safetensors(path, {{"x", {2}, x}, {"y", {}, &y}});
+  const basin::SafetensorsFile file(path);
+  const std::size_t end = files::bytes_of(path).size();
+  const auto place = [&](std::size_t at) { return path + ": byte " + std::to_string(at) + ": "; };
+  CHECK(refusal([&] { file.refuse("x", "is 1"); }) == place(end - 17) + "tensor 'x': is 1");
+  CHECK(refusal([&] { file.refuse("y", "is 3"); }) == place(end - 1) + "tensor 'y': is 3");
+  CHECK(refusal([&] { file.refuse("z", "is 5"); }) == place(8) + "tensor 'z': not in the file");
+  std::filesystem::remove(path);
+}
+
 TEST_CASE("tensors that cannot be written are refused, and nothing is", "[io]") {
   const std::string path = files::temporary("refused.safetensors");
   const float x = 1;

@@ -55,7 +55,9 @@ template <class Scalar>
     const image_set& images, index_t padded_height, index_t padded_width) {
   require_consistent(images);
   require(padded_height >= images.height && padded_width >= images.width, "to_matrix",
-          "the padded size is smaller than the images");
+          "the padded size " + std::to_string(padded_height) + " x " +
+              std::to_string(padded_width) + " is smaller than the images, " +
+              std::to_string(images.height) + " x " + std::to_string(images.width));
   std::array<Scalar, 256> value;
   for (std::size_t i = 0; i < value.size(); ++i) {
     value[i] = static_cast<Scalar>(i) / static_cast<Scalar>(255);

@@ -3,11 +3,13 @@
 /// two-dimensional arrays of numbers.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <concepts>
 #include <cstdint>
 #include <fstream>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -55,17 +57,36 @@ inline void write_npy_bytes(const std::string& path, const std::string& type, bo
   if (!file) throw file_error(path + ": cannot be written");
 }
 
+/// What stands behind 'descr': in a header, for a message: a text up to its end, anything else up
+/// to its first comma.
+inline std::string npy_type_text(std::string_view header, std::size_t at) {
+  constexpr std::size_t longest = 24;
+  const std::size_t end =
+      at < header.size() && header[at] == '\'' ? header.find('\'', at + 1) : header.find(',', at);
+  std::string text(header.substr(std::min(at, header.size()),
+                                 end == std::string_view::npos ? end : end - at + 1));
+  if (text.ends_with(',')) text.pop_back();
+  if (text.empty()) return "left out";
+  const bool cut = text.size() > longest;
+  text.resize(std::min(text.size(), longest));
+  for (char& c : text) {
+    if (c < 0x20 || c > 0x7e) c = '?';
+  }
+  return cut ? text + "…" : text;
+}
+
 /// What the header of a file says, and where its data begin.
 struct npy_header {
+  std::string type;  ///< as npy_type
   bool column_major = false;
   std::array<index_t, 2> shape{1, 1};
   std::size_t data = 0;
 };
 
-/// Reads and checks the header of an array of numbers of this type, up to the agreement of its
-/// shape with the length of the file.
-inline npy_header read_npy_header(const ByteSource& source, const std::string& type,
-                                  std::size_t scalar_bytes) {
+/// Reads and checks the header of an array of numbers of one of these types, up to the agreement
+/// of its shape with the length of the file.
+inline npy_header read_npy_header(const ByteSource& source,
+                                  std::initializer_list<std::string> types) {
   constexpr std::size_t before = 10;
   const std::size_t length = source.size();
   char front[before] = {};
@@ -97,8 +118,17 @@ inline npy_header read_npy_header(const ByteSource& source, const std::string& t
   const auto is = [&](std::size_t at, std::string_view text) {
     return header.compare(at, text.size(), text) == 0;
   };
-  if (const std::size_t at = after("'descr':"); !is(at, "'" + type + "'")) {
-    source.refuse(before + at, "the type is not " + type);
+  const std::size_t type_at = after("'descr':");
+  for (const std::string& type : types) {
+    if (is(type_at, "'" + type + "'")) result.type = type;
+  }
+  if (result.type.empty()) {
+    std::string expected;
+    for (const std::string& type : types) {
+      expected += (expected.empty() ? "'" : " or '") + type + "'";
+    }
+    source.refuse(before + type_at,
+                  "the dtype is " + npy_type_text(header, type_at) + ", expected " + expected);
   }
   const std::size_t order_at = after("'fortran_order':");
   result.column_major = is(order_at, "True");
@@ -123,6 +153,7 @@ inline npy_header read_npy_header(const ByteSource& source, const std::string& t
   }
   if (at >= header.size()) source.refuse(before + at, "the header ends within the shape");
   if (dimensions == 0) source.refuse(before + at, "the shape has no dimension");
+  const auto scalar_bytes = std::stoul(result.type.substr(2));
   const auto rows = static_cast<std::size_t>(result.shape[0]);
   const auto columns = static_cast<std::size_t>(result.shape[1]);
   const std::size_t available = length - result.data;
@@ -158,15 +189,11 @@ void write_npy(const std::string& path, const std::vector<T>& x) {
                           x.data(), x.size() * sizeof(T));
 }
 
-/// Reads an array of one or two dimensions, of exactly this scalar type, in the byte
-/// order of the machine. One dimension gives one column.
-/// @throws file_error that names the file, the offset and the reason; nothing is
-///   allocated before the header agrees with the length of the file
+namespace detail {
+/// The numbers behind a header of this type.
 template <class Scalar>
-[[nodiscard]] Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic> read_npy(
-    const ByteSource& source) {
-  const detail::npy_header header =
-      detail::read_npy_header(source, detail::npy_type<Scalar>(), sizeof(Scalar));
+[[nodiscard]] Eigen::MatrixX<Scalar> read_npy_numbers(const ByteSource& source,
+                                                      const npy_header& header) {
   const std::size_t bytes = source.size() - header.data;
   const auto read_to = [&](auto X) {
     if constexpr (std::same_as<Scalar, bool>) {
@@ -184,11 +211,34 @@ template <class Scalar>
     return X;
   };
   const auto [rows, columns] = header.shape;
-  using matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
   // An empty array has no order, and its change would still go through every column.
-  if (header.column_major || columns == 1 || rows == 0) return read_to(matrix(rows, columns));
+  if (header.column_major || columns == 1 || rows == 0) {
+    return read_to(Eigen::MatrixX<Scalar>(rows, columns));
+  }
   return read_to(
       Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>(rows, columns));
+}
+}  // namespace detail
+
+/// Reads an array of one or two dimensions, of exactly this scalar type, in the byte
+/// order of the machine. One dimension gives one column.
+/// @throws file_error that names the file, the offset and the reason, of another dtype the one
+///   that was found; nothing is allocated before the header agrees with the length of the file
+template <class Scalar>
+[[nodiscard]] Eigen::MatrixX<Scalar> read_npy(const ByteSource& source) {
+  return detail::read_npy_numbers<Scalar>(
+      source, detail::read_npy_header(source, {detail::npy_type<Scalar>()}));
+}
+
+/// Reads an array of floats or of doubles, whichever it is, as doubles.
+/// @throws file_error as `read_npy`: integers are refused, since states and codes that are whole
+///   numbers are most likely labels or counts
+[[nodiscard]] inline Eigen::MatrixXd read_npy_floating(const ByteSource& source) {
+  const std::string single = detail::npy_type<float>();
+  const detail::npy_header header =
+      detail::read_npy_header(source, {single, detail::npy_type<double>()});
+  if (header.type == single) return detail::read_npy_numbers<float>(source, header).cast<double>();
+  return detail::read_npy_numbers<double>(source, header);
 }
 
 }  // namespace basin
