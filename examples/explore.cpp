@@ -30,6 +30,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -107,14 +108,14 @@ command parse(int argc, char** argv) {
         c.starts_file = value;
       } else {
         c.starts = read.number_of<index_t>(value);
-        basin::require(c.starts >= 1, "--starts", "must be at least 1");
+        if (c.starts < 1) read.refuse("must be at least 1, not " + std::string(value));
       }
     } else if (read.is("--images")) {
       c.images = read.text();
     } else if (read.is("--smallest")) {
-      c.smallest = read.number<double>();
+      c.smallest = read.positive();
     } else if (read.is("--largest")) {
-      c.largest = read.number<double>();
+      c.largest = read.positive();
     } else if (read.is("--residual")) {
       c.rule.residual = read.at_least<double>(0);
     } else if (read.is("--iterations")) {
@@ -128,8 +129,7 @@ command parse(int argc, char** argv) {
       } else if (name == "automatic") {
         c.accelerator = method::automatic;
       } else {
-        throw basin::argument_error("--accelerator: '" + std::string(name) +
-                                    "' is none of picard, basin_preserving, automatic");
+        read.refuse("'" + std::string(name) + "' is none of picard, basin_preserving, automatic");
       }
     } else if (read.is("--double")) {
       c.in_double = true;
@@ -149,6 +149,9 @@ command parse(int argc, char** argv) {
   }
   basin::require(c.starts_file.empty() || c.images.empty(), "--images",
                  "a file of --starts excludes it");
+  basin::require(c.smallest <= c.largest, "--largest",
+                 options::Reader::text_of(c.largest) + " is below --smallest, " +
+                     options::Reader::text_of(c.smallest));
   if (c.model == "mnist_k2" || c.model == "mnist_k16") {
     c.model = std::string(BASIN_EXAMPLE_MODELS) + "/" + c.model + ".safetensors";
   }
@@ -168,26 +171,31 @@ chosen_starts choose_starts(const basin::cpu<Scalar>& be, const command& c,
   const index_t k = model.latent_size();
   chosen_starts chosen;
   if (!c.starts_file.empty()) {
-    // A start a row; in float or in double.
-    try {
-      chosen.points = basin::read_npy<float>(c.starts_file).cast<double>().transpose();
-    } catch (const basin::file_error&) {
-      chosen.points = basin::read_npy<double>(c.starts_file).transpose();
-    }
-    basin::require_size("--starts", "number of columns of " + c.starts_file,
-                        static_cast<index_t>(chosen.points.rows()), k);
+    chosen.points = options::of_option("--starts", [&] {
+      const matrix rows = basin::read_npy_floating(c.starts_file);
+      basin::require_size(c.starts_file, "number of columns, k of the model,", rows.cols(), k);
+      basin::require(rows.rows() >= 1, c.starts_file, "there is no start in it");
+      return matrix(rows.transpose());
+    });
     chosen.names = {std::filesystem::path(c.starts_file).filename().string()};
   } else if (!c.images.empty()) {
-    basin::image_set images = basin::read_idx_images(c.images);
-    const basin::tensor_shape shape = model.image_shape();
-    images.count = std::min(images.count, c.starts);
-    images.pixels.resize(static_cast<std::size_t>(images.count * images.size()));
-    images.labels.clear();
-    const auto X = basin::to_matrix<Scalar>(images, shape.height, shape.width);
-    auto encoder = model.encoder_map();
-    Eigen::MatrixX<Scalar> Z(k, images.count);
-    basin::evaluate(be, encoder, X, Z);
-    chosen.points = Z.template cast<double>();
+    chosen.points = options::of_option("--images", [&] {
+      basin::image_set images = basin::read_idx_images(c.images);
+      const basin::tensor_shape shape = model.image_shape();
+      basin::require_size(c.images, "number of channels", images.channels, shape.channels);
+      basin::require(images.count >= 1, c.images, "there is no image in it");
+      basin::require(images.height <= shape.height && images.width <= shape.width, c.images,
+                     gnuplot::format("images of %td x %td do not fit the model's %td x %td",
+                                     images.height, images.width, shape.height, shape.width));
+      images.count = std::min(images.count, c.starts);
+      images.pixels.resize(static_cast<std::size_t>(images.count * images.size()));
+      images.labels.clear();
+      const auto X = basin::to_matrix<Scalar>(images, shape.height, shape.width);
+      auto encoder = model.encoder_map();
+      Eigen::MatrixX<Scalar> Z(k, images.count);
+      basin::evaluate(be, encoder, X, Z);
+      return matrix(Z.template cast<double>());
+    });
     chosen.names = {"images"};
   } else {
     basin::StartMixture mixture(basin::normal_ladder(c.smallest, c.largest), k, {.seed = c.seed});
@@ -586,14 +594,16 @@ int run(const command& c) {
   const Clock clock;
   const basin::cpu<Scalar> be(c.threads);
   const basin::cpu<double> exact(be.threads());
-  auto model = basin::load_model<Scalar>(c.model);
+  auto model = options::of_option("--model", [&] { return basin::load_model<Scalar>(c.model); });
   auto precise = basin::load_model<double>(c.model);
   auto map = model.autoencoder.latent_map();
   auto precise_map = precise.autoencoder.latent_map();
   const basin::tensor_shape shape = model.autoencoder.image_shape();
   findings f;
   f.starts = choose_starts(be, c, model.autoencoder);
-  std::filesystem::create_directories(c.out);
+  std::error_code failure;
+  std::filesystem::create_directories(c.out, failure);
+  basin::require(!failure, "--out", c.out + ": " + failure.message());
 
   // Under the rule, and from there to a fine tolerance, in double: where a residual of 1e-3 is
   // met, an orbit may still be on its way past a saddle.

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <charconv>
+#include <concepts>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -34,7 +36,7 @@ class Reader {
 
   // The value behind the option.
   std::string_view text() {
-    if (++at_ >= argc_) throw basin::argument_error(std::string(name_) + ": a value is missing");
+    if (++at_ >= argc_) refuse("a value is missing");
     return argv_[at_];
   }
   template <class Number>
@@ -43,25 +45,46 @@ class Reader {
   }
   template <class Number>
   Number at_least(Number least) {
-    const auto value = number<Number>();
-    if (!(value >= least)) {
-      throw basin::argument_error(std::string(name_) + " must be at least " +
-                                  std::to_string(least));
+    const std::string_view value = text();
+    const auto x = number_of<Number>(value);
+    if (!(x >= least && x <= std::numeric_limits<Number>::max())) {
+      refuse(std::string("must be ") + (std::floating_point<Number> ? "finite and " : "") +
+             "at least " + text_of(least) + ", not " + std::string(value));
     }
-    return value;
+    return x;
+  }
+  double positive() {
+    const std::string_view value = text();
+    const auto x = number_of<double>(value);
+    if (!(x > 0 && x <= std::numeric_limits<double>::max())) {
+      refuse("must be positive and finite, not " + std::string(value));
+    }
+    return x;
   }
   template <class Number>
   [[nodiscard]] Number number_of(std::string_view text) const {
     Number value{};
     const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (failure == std::errc::result_out_of_range) {
+      refuse("'" + std::string(text) + "' is out of range");
+    }
     if (failure != std::errc{} || end != text.data() + text.size()) {
-      throw basin::argument_error(std::string(name_) + ": '" + std::string(text) +
-                                  "' is not a number of its kind");
+      refuse("'" + std::string(text) + "' is no " +
+             (std::floating_point<Number>      ? "number"
+              : std::unsigned_integral<Number> ? "whole number of at least 0"
+                                               : "whole number"));
     }
     return value;
   }
-  [[noreturn]] void unknown() const {
-    throw basin::argument_error(std::string(name_) + ": unknown option; --help lists them");
+  [[noreturn]] void refuse(const std::string& reason) const {
+    throw basin::argument_error(std::string(name_) + ": " + reason);
+  }
+  [[noreturn]] void unknown() const { refuse("unknown option; --help lists them"); }
+
+  template <class Number>
+  static std::string text_of(Number x) {
+    char text[32];
+    return {text, std::to_chars(text, text + sizeof text, x).ptr};
   }
 
  private:
@@ -71,5 +94,15 @@ class Reader {
   int at_ = 0;
   std::string_view name_;
 };
+
+// Says of what is refused within `read` whose option's value it was.
+template <class Read>
+auto of_option(const char* option, const Read& read) {
+  try {
+    return read();
+  } catch (const basin::error& e) {
+    throw basin::argument_error(std::string(option) + ": " + e.what());
+  }
+}
 
 }  // namespace options
