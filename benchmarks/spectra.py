@@ -55,10 +55,17 @@ def trained_model(train, mnist, folder, k, epochs, points):
     """A model in PyTorch; its folder gets `points` states near its attractors."""
     images = next(mnist.glob("*images*"))
     if not (folder / "model.safetensors").exists():
-        print(f"spectra: training a model with k = {k}", flush=True)
-        subprocess.run([train, "--images", images, "--width", "32", "--latent", str(k), "--epochs",
-                        str(epochs), "--seed", "0", "--quiet", "--out", folder],
-                       env=environment(), check=True)
+        for seed in range(8):
+            print(f"spectra: training a model with k = {k}, seed {seed}", flush=True)
+            done = subprocess.run([train, "--images", images, "--width", "32", "--latent", str(k),
+                                   "--epochs", str(epochs), "--seed", str(seed), "--quiet",
+                                   "--out", folder], env=environment(), check=True, text=True,
+                                  capture_output=True)
+            if "mean image" not in done.stdout + done.stderr:  # else its Jacobian is nearly 0
+                break
+        else:
+            (folder / "model.safetensors").unlink()
+            raise SystemExit(f"spectra: no seed gives a model with k = {k} in {epochs} epochs")
     net = Autoencoder(*table3(k))
     net.load_state_dict(load_file(folder / "model.safetensors"))
     with torch.inference_mode():

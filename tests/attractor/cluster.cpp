@@ -187,12 +187,14 @@ TEST_CASE("a cycle met at another phase is the same attractor", "[attractor]") {
     CHECK(c.labels[static_cast<std::size_t>(j)] ==
           ((starts(1, j) > 0) == (c.clusters[0].center(1, 0) > 0) ? 0 : 1));
   }
-  // New ends, at other phases, are assigned; a cycle of another period is not.
+  // New ends, at other phases, are assigned; also by what fixes them after twice the period.
   Eigen::MatrixXd next(2, 2);
   next.col(0) = c.clusters[1].center.col(3);
   next.col(1) = c.clusters[0].center.col(2);
   CHECK(basin::assign(be, map, c.clusters, ends(next, status::cycle, 4)) == labels{1, 0});
-  CHECK(basin::assign(be, map, c.clusters, ends(next, status::cycle, 8)) == labels{-1, -1});
+  CHECK(basin::assign(be, map, c.clusters, ends(next, status::cycle, 8)) == labels{1, 0});
+  CHECK(basin::assign(be, map, c.clusters, ends(next, status::cycle, 2)) == labels{-1, -1});
+  CHECK(basin::assign(be, map, c.clusters, ends(next, status::cycle, 3)) == labels{-1, -1});
   CHECK(basin::assign(be, map, c.clusters, ends(next, status::stalled)) == labels{-1, -1});
 }
 
@@ -318,32 +320,6 @@ TEST_CASE("directions: the paper's rule ignores the radius", "[attractor]") {
                   basin::argument_error);
 }
 
-TEST_CASE("two runs are merged as if they were one", "[attractor]") {
-  auto map = two_wells();
-  const basin::cpu<double> be(1);
-  const Eigen::MatrixXd starts = maps::starts(2, 120);
-  const auto part = [&](index_t first, index_t count) {
-    return basin::cluster(be, map, follow(be, map, starts.middleCols(first, count)));
-  };
-  const Clustering all = part(0, 120), a = part(0, 50), b = part(50, 70);
-  const Clustering merged = basin::merge(a, b);
-  CHECK(merged.labels == all.labels);
-  REQUIRE(merged.size() == 2);
-  for (std::size_t c = 0; c < 2; ++c) {
-    CHECK(merged.clusters[c].members == all.clusters[c].members);
-    CHECK((merged.clusters[c].center - all.clusters[c].center).norm() < 1e-14);
-  }
-  // A point that the other run has not is new.
-  Clustering other = b;
-  other.clusters[0].center.array() += 5;
-  const labels matched = basin::match(a.clusters, other.clusters);
-  CHECK(matched[0] == -1);
-  CHECK(matched[1] >= 0);
-  CHECK(basin::merge(a, other).size() == 3);
-  CHECK(basin::assign(be, map, a.clusters, follow(be, map, starts)) ==
-        basin::assign(be, map, a.clusters, follow(be, map, starts, 1e-9)));
-}
-
 TEST_CASE("basin shares by source, with Wilson's intervals", "[attractor]") {
   // R: binom::binom.confint(10, 100, methods = "wilson") is 0.0552291 to 0.1743657.
   const auto share = basin::wilson_interval(10, 100);
@@ -383,18 +359,6 @@ TEST_CASE("isolated fixed points at equal distances are no continuum", "[attract
   CHECK(clusters.clusters[1].kind == basin::attractor_kind::point);
 }
 
-TEST_CASE("of attractors that may be the same the nearest is", "[attractor]") {
-  const auto at = [](double x, double error) {
-    basin::Cluster cluster;
-    cluster.center = Eigen::MatrixXd::Constant(1, 1, x);
-    cluster.error = error;
-    return cluster;
-  };
-  const std::vector<basin::Cluster> known{at(0, 0.1), at(0.15, 0.1)};
-  CHECK(basin::match(known, {at(0.149, 0.05), at(0.01, 0.05), at(1, 0.05)}) ==
-        std::vector<index_t>{1, 0, -1});
-}
-
 TEST_CASE("an end that is far from converged does not make one of two attractors", "[attractor]") {
   // Attractors at -0.3 and 0.3, a repeller at -0.15, and between them steps below 1e-3 for long.
   auto map = basin::differentiable<1>([](const auto& z, auto& f) {
@@ -424,4 +388,99 @@ TEST_CASE("a continuum whose ends lie close to each other is one", "[attractor]"
   REQUIRE(c.size() == 1);
   CHECK(c.clusters[0].kind == attractor_kind::continuum);
   CHECK(c.clusters[0].members == 4000);
+}
+
+TEST_CASE("ends of one spiral are one attractor", "[attractor]") {
+  // Turns by 0.5 or 0.04 an iteration in a metric of aspect `wide`: steps grow and shrink in turn.
+  for (const double angle : {0.5, 0.04}) {
+    for (const double wide : {3.0, 30.0}) {
+      const double rate = 0.99, c = rate * std::cos(angle), s = rate * std::sin(angle);
+      auto map = basin::differentiable<2>([=](const auto& z, auto& f) {
+        f[0] = c * z[0] - (s * wide) * z[1];
+        f[1] = (s / wide) * z[0] + c * z[1];
+      });
+      const basin::cpu<double> be(2);
+      const auto found = follow(be, map, maps::starts(2, 200), 1e-4);
+      REQUIRE(found.count(status::converged) == 200);
+      const Clustering clusters = basin::cluster(be, map, found);
+      INFO("angle " << angle << ", aspect " << wide);
+      REQUIRE(clusters.size() == 1);
+      CHECK(clusters.clusters[0].polished);
+      CHECK_FALSE(clusters.clusters[0].escaped);
+      CHECK(clusters.clusters[0].center.norm() < 1e-7);
+      CHECK(basin::assign(be, map, clusters.clusters, found) == clusters.labels);
+    }
+  }
+}
+
+TEST_CASE("a spiral's distance is known from four steps", "[attractor]") {
+  const double rate = 0.9, c = rate * std::cos(0.7), s = rate * std::sin(0.7);
+  auto map = basin::columnwise<2>([=](const auto& z, auto& f) {
+    f[0] = c * z[0] - 3 * s * z[1];
+    f[1] = s / 3 * z[0] + c * z[1];
+  });
+  const basin::cpu<double> be(1);
+  const Eigen::MatrixXd Z = maps::starts(2, 50);
+  const auto errors = basin::detail::expected_errors(be, map, Z);
+  for (index_t j = 0; j < 50; ++j) {
+    CHECK(std::abs(errors[static_cast<std::size_t>(j)] / Z.col(j).norm() - 1) < 1e-9);
+  }
+}
+
+TEST_CASE("a cycle about to double has its own period", "[attractor]") {
+  // f^2 has the multiplier -0.998 on the 2-cycle: for long the ends look like a 4-cycle.
+  const double r = 1 + std::sqrt(6.0) - 0.0008;
+  auto map =
+      basin::differentiable<1>([=](const auto& z, auto& f) { f[0] = r * z[0] * (1.0 - z[0]); });
+  const basin::cpu<double> be(1);
+  const Eigen::MatrixXd starts = Eigen::RowVectorXd::LinSpaced(60, 0.05, 0.95);
+  const auto found = follow(be, map, starts, 1e-9);
+  REQUIRE(found.count(status::cycle) == 60);
+  REQUIRE(std::count(found.period.begin(), found.period.end(), 4) > 30);
+  Clustering c = basin::cluster(be, map, found);
+  REQUIRE(c.size() == 1);
+  CHECK(c.clusters[0].period == 2);
+  REQUIRE(c.clusters[0].center.cols() == 2);
+  CHECK(c.clusters[0].members == 60);
+  CHECK(c.clusters[0].residual < 1e-13);
+  const labels all(60, 0);
+  CHECK(basin::assign(be, map, c.clusters, found) == all);
+
+  // One that has doubled keeps its four points.
+  auto doubled =
+      basin::differentiable<1>([](const auto& z, auto& f) { f[0] = 3.46 * z[0] * (1.0 - z[0]); });
+  c = basin::cluster(be, doubled, follow(be, doubled, starts, 1e-9));
+  REQUIRE(c.size() == 1);
+  CHECK(c.clusters[0].period == 4);
+}
+
+TEST_CASE("an end that rests at a saddle does not name the piece that it is chained to",
+          "[attractor]") {
+  // A saddle at 0, attractors at (-1, 0) and (1, 0) with rate 0.8.
+  auto map = basin::differentiable<2>([](const auto& z, auto& f) {
+    f[0] = z[0] + 0.1 * z[0] * (1.0 - z[0] * z[0]);
+    f[1] = 0.5 * z[1];
+  });
+  const basin::cpu<double> be(1);
+  Eigen::MatrixXd Z(2, 4);
+  Z << 1e-9, 0.5, 0.7, 0.9,  //
+      1e-3, 0, 0, 0;
+  const Clustering c =
+      basin::cluster(be, map, ends(Z, status::converged), basin::by_distance{.safety = 4});
+  REQUIRE(c.labels == labels{1, 0, 0, 0});
+  CHECK(c.clusters[0].polished);
+  CHECK((c.clusters[0].center - Eigen::Vector2d(1, 0)).norm() < 1e-12);
+  CHECK(c.clusters[1].center.norm() < 1e-12);
+}
+
+TEST_CASE("an end is assigned to what it comes to, not to what lies beside it", "[attractor]") {
+  // Attractors at -0.1 and 0.1. A member of the first's run was as far from it as the second is.
+  auto map = basin::differentiable<1>(
+      [](const auto& z, auto& f) { f[0] = z[0] + 20.0 * z[0] * (0.01 - z[0] * z[0]); });
+  const basin::cpu<double> be(1);
+  basin::Cluster first;
+  first.center = Eigen::MatrixXd::Constant(1, 1, -0.1);
+  first.spread = 0.3;
+  const Eigen::RowVector3d Z(0.1, 0.02, -0.25);
+  CHECK(basin::assign(be, map, {first}, ends(Z, status::converged)) == labels{-1, -1, 0});
 }

@@ -292,3 +292,22 @@ TEST_CASE("settings of a discovery", "[attractor]") {
   refuses({.noise = {.smallest = 2, .largest = 1}});
   CHECK_THROWS_AS(basin::discover(one, map, 3, basin::picard{}), basin::size_error);
 }
+
+TEST_CASE("a continuum is one attractor, in any batches", "[attractor]") {
+  // Half the way to the circle of radius 1 at each step.
+  auto map = basin::columnwise<2>([](const auto& z, auto& f) {
+    const double norm = std::sqrt(z[0] * z[0] + z[1] * z[1]);
+    f[0] = 0.5 * z[0] + 0.5 * z[0] / norm;
+    f[1] = 0.5 * z[1] + 0.5 * z[1] / norm;
+  });
+  const basin::cpu<double> be(1);
+  for (const index_t batch : {1, 7, 100}) {
+    const auto found =
+        basin::discover(be, map, 2, basin::picard{}, {},
+                        {.noise = {.smallest = 1, .largest = 2}, .starts = 300, .batch = batch});
+    INFO("batches of " << batch);
+    REQUIRE(found.attractors.size() == 1);
+    CHECK(found.attractors[0].kind == basin::attractor_kind::continuum);
+    CHECK(std::all_of(found.labels.begin(), found.labels.end(), [](index_t l) { return l == 0; }));
+  }
+}

@@ -21,14 +21,15 @@ void assign_period(const B& be, Map& iterate, const Eigen::MatrixXd& Z,
                    std::vector<index_t>& labels) {
   index_t evaluations = 0;
   const Eigen::MatrixXd ends = Z(Eigen::all, which);
-  const std::vector<double> errors = end_errors(be, iterate, ends, evaluations);
-  std::vector<index_t> open, sample;  // ends that may lie between points of a continuum
+  const std::vector<double> errors = errors_after(be, iterate, ends, 0, evaluations);
+  // Ends whose own error does not reach: of points, and those between points of a continuum.
+  std::vector<index_t> doubtful, of_doubtful, open;
   std::vector<std::size_t> of;
   for (index_t j = 0; j < ends.cols(); ++j) {
     double nearest = std::numeric_limits<double>::infinity();
     index_t best = -1;
     for (std::size_t c = 0; c < known.size(); ++c) {
-      if (known[c].period != period) continue;
+      if (period % known[c].period != 0) continue;
       const double distance = distance_from(known[c].center, ends.col(j));
       if (distance >= nearest) continue;
       nearest = distance;
@@ -38,14 +39,28 @@ void assign_period(const B& be, Map& iterate, const Eigen::MatrixXd& Z,
     const Cluster& cluster = known[static_cast<std::size_t>(best)];
     const double error = errors[static_cast<std::size_t>(j)];
     const double radius = is_finite(error) ? options.safety * error : 0.0;
-    const bool continuum = cluster.kind == attractor_kind::continuum;
-    if (nearest <=
-        std::max(continuum ? 0.0 : cluster.error + cluster.spread, radius + cluster.error)) {
+    if (nearest <= radius + cluster.error) {
       labels[static_cast<std::size_t>(which[static_cast<std::size_t>(j)])] = best;
-    } else if (continuum) {
+    } else if (cluster.kind == attractor_kind::continuum) {
       open.push_back(j);
       of.push_back(static_cast<std::size_t>(best));
+    } else {
+      doubtful.push_back(j);
+      of_doubtful.push_back(best);
     }
+  }
+  Eigen::MatrixXd goals(ends.rows(), static_cast<index_t>(doubtful.size()));
+  for (std::size_t i = 0; i < doubtful.size(); ++i) {
+    const Eigen::MatrixXd& center = known[static_cast<std::size_t>(of_doubtful[i])].center;
+    index_t nearest = 0;
+    (center.colwise() - ends.col(doubtful[i])).colwise().squaredNorm().minCoeff(&nearest);
+    goals.col(static_cast<index_t>(i)) = center.col(nearest);
+  }
+  const std::vector<char> drawn =
+      come_to(be, iterate, ends(Eigen::all, doubtful), goals, evaluations);
+  for (std::size_t i = 0; i < doubtful.size(); ++i) {
+    if (!drawn[i]) continue;
+    labels[static_cast<std::size_t>(which[static_cast<std::size_t>(doubtful[i])])] = of_doubtful[i];
   }
   Eigen::MatrixXd A(ends.rows(), static_cast<index_t>(open.size())), C = A;
   for (std::size_t i = 0; i < open.size(); ++i) {
@@ -91,13 +106,15 @@ template <backend B, backend E, class Map>
 }  // namespace detail
 
 /// The known attractor that each end of a run belongs to: that with the nearest point of its
-/// centre among those of the same period, if the end's own error reaches it or a member was as far
-/// from it. Of a continuum it is enough that fixed points lead from the end to it.
+/// centre among those whose period divides the end's, if the end's own error reaches it, or the end
+/// comes to it as it goes on. Of a continuum it is enough that fixed points lead from the end to
+/// it.
 /// @param known of a run of the same map; see `cluster`
 /// @param found k × N ends
 /// @return for each column a place in `known`, or -1 where it is none of them, or wandering
 /// @throws argument_error if a setting is out of its range, size_error unless the dimensions agree
-/// Cost: 4 evaluations an end (4 p for cycles), and the distances from all centres.
+/// Cost: 4 evaluations an end (4 p for cycles), and the distances from all centres; up to 4,096
+/// more where the error does not reach.
 template <backend B, class Map>
   requires latent_map<Map, B>
 [[nodiscard]] std::vector<index_t> assign(const B& be, Map& map, const std::vector<Cluster>& known,

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <string>
@@ -88,11 +89,28 @@ template <backend B, class Map>
   return points;
 }
 
+/// The period of the orbit whose points after 0, 1, ... iterations are in these groups: a divisor
+/// of their number, which is that of a cycle near its doubling that has not yet settled.
+[[nodiscard]] inline index_t least_period(const std::vector<index_t>& groups) {
+  const std::size_t p = groups.size();
+  std::size_t d = 1;
+  const auto repeats = [&] {
+    for (std::size_t i = 0; i < p; ++i) {
+      if (groups[i] != groups[(i + d) % p]) return false;
+    }
+    return true;
+  };
+  while (p % d != 0 || !repeats()) ++d;
+  return static_cast<index_t>(d);
+}
+
 /// Adds the attractors of one period: fixed points of f^p, taken together along the orbits.
+/// Columns whose period is a divisor of it are left to that: `periods` gets them.
 template <backend B, class Map>
-void add_period(const B& be, Map& map, const Eigen::MatrixXd& Z, const std::vector<index_t>& which,
-                index_t period, const by_distance& options, Clustering& answer) {
-  const Eigen::MatrixXd ends = Z(Eigen::all, which);
+void add_period(const B& be, Map& map, const Eigen::MatrixXd& Z, std::vector<index_t> which,
+                index_t period, const by_distance& options,
+                std::map<index_t, std::vector<index_t>>& periods, Clustering& answer) {
+  Eigen::MatrixXd ends = Z(Eigen::all, which);
   fixed_groups fixed;
   Eigen::MatrixXd points;
   if (period == 1) {
@@ -104,6 +122,36 @@ void add_period(const B& be, Map& map, const Eigen::MatrixXd& Z, const std::vect
     auto iterate = power(MapReference<Map>(map), static_cast<int>(period));
     fixed = FixedGrouping<B, decltype(iterate)>(be, iterate, points, options).run();
     answer.evaluations += period * fixed.evaluations;
+  }
+  if (period > 1) {
+    std::vector<index_t> kept, label;
+    std::vector<double> error;
+    for (std::size_t j = 0; j < which.size(); ++j) {
+      const auto first = fixed.label.begin() + static_cast<index_t>(j) * period;
+      const std::vector<index_t> groups(first, first + period);
+      const index_t least = least_period(groups);
+      // On a continuum all are of one group, whatever their period.
+      if (least < period && !fixed.groups[static_cast<std::size_t>(groups[0])].continuum) {
+        periods[least].push_back(which[j]);
+        continue;
+      }
+      kept.push_back(static_cast<index_t>(j));
+      label.insert(label.end(), groups.begin(), groups.end());
+      const auto errors = fixed.error.begin() + static_cast<index_t>(j) * period;
+      error.insert(error.end(), errors, errors + period);
+    }
+    if (kept.size() < which.size()) {
+      std::vector<index_t> orbit_points, columns;
+      for (const index_t j : kept) {
+        columns.push_back(which[static_cast<std::size_t>(j)]);
+        for (index_t i = 0; i < period; ++i) orbit_points.push_back(period * j + i);
+      }
+      points = Eigen::MatrixXd(points(Eigen::all, orbit_points));
+      ends = Eigen::MatrixXd(ends(Eigen::all, kept));
+      which = std::move(columns);
+      fixed.label = std::move(label);
+      fixed.error = std::move(error);
+    }
   }
   const auto group_of = [&](index_t j, index_t i) {
     return fixed.label[static_cast<std::size_t>(period * j + i)];
@@ -187,8 +235,11 @@ template <backend B, backend E, class Map>
   Clustering answer;
   answer.labels.assign(found.status.size(), -1);
   answer.error_bound.assign(found.status.size(), std::numeric_limits<double>::quiet_NaN());
-  for (const auto& [period, which] : columns_by_period(found, Z, options.marginal_residual)) {
-    add_period(exact, map, Z, which, period, options, answer);
+  auto periods = columns_by_period(found, Z, options.marginal_residual);
+  while (!periods.empty()) {
+    auto last = periods.extract(std::prev(periods.end()));
+    std::sort(last.mapped().begin(), last.mapped().end());
+    add_period(exact, map, Z, std::move(last.mapped()), last.key(), options, periods, answer);
   }
   order_by_size(answer);
   return answer;
@@ -208,7 +259,9 @@ template <backend B, backend E, class Map>
 /// of its members is not taken: `escaped` says so.
 ///
 /// Columns that ended as `cycle` are compared as the sets of their points, whatever phase they
-/// ended at: an iterate of one that is the same as one of the other makes them one attractor.
+/// ended at: an iterate of one that is the same as one of the other makes them one attractor. The
+/// period is the least at which the points repeat: a cycle that is about to double is seen at
+/// twice its period by those that have not settled.
 /// Columns that ended as `marginal` far from a fixed point, stalled, diverged, were cancelled or
 /// spent their budget are wandering: their label is -1.
 ///

@@ -213,36 +213,4 @@ inline void order_by_size(Clustering& found) {
   return answer;
 }
 
-/// The clusters of two runs of one map as those of one run: the columns of `b` follow those of
-/// `a`, clusters that `match` are one, and all are numbered anew by their size. Of two centres
-/// that with the smaller error is kept.
-/// @throws size_error unless the points have the same number of coordinates
-[[nodiscard]] inline Clustering merge(const Clustering& a, const Clustering& b) {
-  Clustering both = a;
-  std::vector<index_t> place = match(a.clusters, b.clusters);
-  const auto columns = static_cast<index_t>(a.labels.size());
-  for (std::size_t c = 0; c < place.size(); ++c) {
-    Cluster other = b.clusters[c];
-    other.representative += columns;
-    if (place[c] < 0) {
-      place[c] = both.size();
-      both.clusters.push_back(std::move(other));
-      continue;
-    }
-    Cluster& known = both.clusters[static_cast<std::size_t>(place[c])];
-    const index_t members = known.members + other.members;
-    const double spread = std::max(known.spread, other.spread);
-    if (other.error < known.error) known = std::move(other);
-    known.members = members;
-    known.spread = spread;
-  }
-  for (const index_t label : b.labels) {
-    both.labels.push_back(label < 0 ? -1 : place[static_cast<std::size_t>(label)]);
-  }
-  both.error_bound.insert(both.error_bound.end(), b.error_bound.begin(), b.error_bound.end());
-  both.evaluations += b.evaluations;
-  detail::order_by_size(both);
-  return both;
-}
-
 }  // namespace basin

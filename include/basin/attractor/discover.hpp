@@ -17,6 +17,7 @@
 
 #include <basin/attractor/cluster.hpp>
 #include <basin/attractor/discovery.hpp>
+#include <basin/attractor/merge.hpp>
 #include <basin/attractor/noise_scales.hpp>
 #include <basin/attractor/starts.hpp>
 #include <basin/attractor/unseen.hpp>
@@ -101,12 +102,12 @@ namespace detail {
 }
 
 /// Follows starts to their ends and keeps the attractors.
-template <class B, class Solver, class Clusters>
+template <class B, class Solver, class Ends>
 class Follower {
  public:
-  Follower(const B& be, Solver& solver, const discovery_options& options,
-           const Clusters& clusters_of, Discovery& found)
-      : be_(be), solver_(solver), options_(options), clusters_of_(clusters_of), found_(found) {}
+  Follower(const B& be, Solver& solver, const discovery_options& options, const Ends& ends,
+           Discovery& found)
+      : be_(be), solver_(solver), options_(options), ends_(ends), found_(found) {}
 
   [[nodiscard]] index_t room() const { return options_.starts - found_.starts; }
   [[nodiscard]] bool cancelled() const { return options_.stop.stop_requested(); }
@@ -122,28 +123,19 @@ class Follower {
     if (n > 0) upload(be_, host, columns(be_, Z, 0, n));
     const auto ends = solver_.solve(be_, columns(be_, std::as_const(Z), 0, n),
                                     run_options{.stop = options_.stop});
-    const Clustering clusters = clusters_of_(solver_.map(), ends);
+    const Clustering clusters = ends_.clusters(solver_.map(), ends);
     found_.starts += n;
     found_.evaluations += ends.work.evaluations + clusters.evaluations;
-    std::vector<index_t> place = match(found_.attractors, clusters.clusters);
-    for (std::size_t c = 0; c < place.size(); ++c) {
-      if (place[c] < 0) {
-        place[c] = static_cast<index_t>(found_.attractors.size());
-        found_.attractors.push_back(clusters.clusters[c]);
-        found_.attractors.back().representative = -1;  // that column is gone
-        continue;
-      }
-      Cluster& known = found_.attractors[static_cast<std::size_t>(place[c])];
-      const index_t members = known.members + clusters.clusters[c].members;
-      const double spread = std::max(known.spread, clusters.clusters[c].spread);
-      if (clusters.clusters[c].error < known.error) known = clusters.clusters[c];
-      known.representative = -1;
-      known.members = members;
-      known.spread = spread;
+    JoinedClusters joined = ends_.join(solver_.map(), found_.attractors, clusters.clusters);
+    found_.evaluations += joined.evaluations;
+    found_.attractors = std::move(joined.attractors);
+    for (Cluster& one : found_.attractors) one.representative = -1;  // that column is gone
+    for (index_t& label : found_.labels) {
+      if (label >= 0) label = joined.place_of_known[static_cast<std::size_t>(label)];
     }
     std::vector<index_t> labels = discovery_of(clusters, ends.status).labels;
     for (index_t& label : labels) {
-      if (label >= 0) label = place[static_cast<std::size_t>(label)];
+      if (label >= 0) label = joined.place_of_found[static_cast<std::size_t>(label)];
     }
     progress();
     return labels;
@@ -162,22 +154,52 @@ class Follower {
   const B& be_;
   Solver& solver_;
   const discovery_options& options_;
-  const Clusters& clusters_of_;
+  const Ends& ends_;
   Discovery& found_;
 };
 
-template <class B, class Map, class Accelerator, class Stopping, class Clusters>
+/// What is measured of ends with the map that is followed.
+template <class B, class Map>
+struct EndsOfMap {
+  const B& be;
+  const by_distance& same;
+  [[nodiscard]] Clustering clusters(Map& map, const FixedPointResult<B>& ends) const {
+    return cluster(be, map, ends, same);
+  }
+  [[nodiscard]] JoinedClusters join(Map& map, const std::vector<Cluster>& known,
+                                    const std::vector<Cluster>& found) const {
+    return basin::join(be, map, known, found, same);
+  }
+};
+
+/// What is measured of ends with another, in double.
+template <class B, class Exact>
+struct EndsOfExact {
+  const B& be;
+  Exact& exact;
+  const by_distance& same;
+  template <class Map>
+  [[nodiscard]] Clustering clusters(Map& map, const FixedPointResult<B>& ends) const {
+    return cluster(be, map, ends, exact, same);
+  }
+  template <class Map>
+  [[nodiscard]] JoinedClusters join(Map&, const std::vector<Cluster>& known,
+                                    const std::vector<Cluster>& found) const {
+    return basin::join(cpu<double>(host_of(be).threads()), exact, known, found, same);
+  }
+};
+
+template <class B, class Map, class Accelerator, class Stopping, class Ends>
 [[nodiscard]] Discovery run_discovery(const B& be, const Map& map, index_t k,
                                       Accelerator accelerator, Stopping rule,
-                                      const discovery_options& options,
-                                      const Clusters& clusters_of) {
+                                      const discovery_options& options, const Ends& ends) {
   options.check();
   require(k >= 1, "discover", "k must be at least 1");
   require_dimension("discover", map, k);
   using solver_type = FixedPointSolver<Map, Accelerator, Stopping>;
   solver_type solver(map, std::move(accelerator), std::move(rule));
   Discovery found;
-  Follower<B, solver_type, Clusters> follow(be, solver, options, clusters_of, found);
+  Follower<B, solver_type, Ends> follow(be, solver, options, ends, found);
 
   std::vector<start_source> sources = options.sources;
   if (sources.empty() || options.with_noise) {
@@ -293,9 +315,8 @@ template <basin::backend B, class Map, class Accelerator = automatic, class Stop
 [[nodiscard]] Discovery discover(const B& be, const Map& map, index_t k,
                                  Accelerator accelerator = {}, Stopping rule = {},
                                  const discovery_options& options = {}) {
-  return detail::run_discovery(
-      be, map, k, std::move(accelerator), std::move(rule), options,
-      [&](Map& f, const auto& ends) { return cluster(be, f, ends, options.same); });
+  return detail::run_discovery(be, map, k, std::move(accelerator), std::move(rule), options,
+                               detail::EndsOfMap<B, Map>{be, options.same});
 }
 
 /// The same with the map in double for all that is measured of the ends, such as a network that
@@ -308,9 +329,8 @@ template <basin::backend B, class Map, class Exact, class Accelerator = automati
 [[nodiscard]] Discovery discover(const B& be, const Map& map, Exact& exact, index_t k,
                                  Accelerator accelerator = {}, Stopping rule = {},
                                  const discovery_options& options = {}) {
-  return detail::run_discovery(
-      be, map, k, std::move(accelerator), std::move(rule), options,
-      [&](Map& f, const auto& ends) { return cluster(be, f, ends, exact, options.same); });
+  return detail::run_discovery(be, map, k, std::move(accelerator), std::move(rule), options,
+                               detail::EndsOfExact<B, Exact>{be, exact, options.same});
 }
 
 }  // namespace basin

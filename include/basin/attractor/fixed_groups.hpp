@@ -15,10 +15,11 @@
 
 #include <basin/attractor/continuum.hpp>
 #include <basin/attractor/disjoint_sets.hpp>
+#include <basin/attractor/end_errors.hpp>
 #include <basin/attractor/linkage.hpp>
 #include <basin/backend/cpu.hpp>
+#include <basin/core/random.hpp>
 #include <basin/map/derivative.hpp>
-#include <basin/solver/agreement.hpp>
 #include <basin/solver/newton.hpp>
 
 namespace basin {
@@ -54,95 +55,6 @@ struct by_distance {
 };
 
 namespace detail {
-
-/// A map by its address, so that adaptors that hold theirs by value leave it where it is.
-template <class Map>
-class MapReference {
- public:
-  static constexpr bool batch_coupled = is_batch_coupled<Map>;
-  explicit MapReference(Map& map) : map_(&map) {}
-  [[nodiscard]] index_t dimension() const { return basin::dimension(*map_); }
-
-  template <class B>
-    requires latent_map<Map, B>
-  void operator()(const B& be, const typename B::const_view& Z, typename B::view& out) {
-    evaluate(be, *map_, Z, out);
-  }
-  template <class B>
-    requires has_jvp<Map, B>
-  void jvp(const B& be, const typename B::const_view& Z, const typename B::const_view& V,
-           typename B::view JV) {
-    basin::jvp(be, *map_, Z, V, JV);
-  }
-
- private:
-  Map* map_;
-};
-
-/// The backend's threads, or where it has none of this machine's a context's own.
-template <backend B>
-[[nodiscard]] auto host_of(const B& be) {
-  if constexpr (std::is_same_v<B, cpu<double>> || std::is_same_v<B, cpu<float>>) {
-    return be;
-  } else {
-    return cpu<double>();
-  }
-}
-
-/// `expected_errors` of columns in host memory, in blocks, after some further steps, whose length
-/// is added: a slow direction may be hidden behind a fast one, or a transient not have passed.
-/// Infinite also where the steps grow to four times the first: the column leaves a saddle.
-template <backend B, class Map>
-[[nodiscard]] std::vector<double> errors_after(const B& be, Map& map, const Eigen::MatrixXd& Z,
-                                               int steps, index_t& evaluations) {
-  using scalar = typename B::scalar;
-  std::vector<double> errors;
-  const index_t k = Z.rows();
-  const index_t block = std::max<index_t>(1, (index_t{1} << 23) / std::max<index_t>(k, 1));
-  for (index_t first = 0; first < Z.cols(); first += block) {
-    const index_t n = std::min(block, Z.cols() - first);
-    const auto start = Z.middleCols(first, n);
-    Eigen::MatrixXd now = start;
-    Eigen::VectorXd first_step, longest;
-    for (int step = 0; step < steps; ++step) {
-      Eigen::MatrixXd next = evaluate_on(be, map, now);
-      const Eigen::VectorXd length = (next - now).colwise().norm();
-      if (step == 0) first_step = longest = length;
-      longest = longest.cwiseMax(length);
-      now.swap(next);
-    }
-    typename B::matrix X = be.make_matrix(k, n);
-    const Eigen::MatrixX<scalar> host = now.template cast<scalar>();
-    upload(be, host, columns(be, X, 0, n));
-    const std::vector<double> here = expected_errors(be, map, X);
-    for (index_t j = 0; j < n; ++j) {
-      const bool leaves = steps > 0 && longest[j] > 4 * first_step[j];
-      errors.push_back(leaves ? std::numeric_limits<double>::infinity()
-                              : here[static_cast<std::size_t>(j)] +
-                                    (now.col(j) - start.col(j)).norm());
-    }
-  }
-  evaluations += (4 + steps) * Z.cols();
-  return errors;
-}
-
-/// `expected_errors` of ends; where the steps do not shrink at once, after 32 more.
-template <backend B, class Map>
-[[nodiscard]] std::vector<double> end_errors(const B& be, Map& map, const Eigen::MatrixXd& Z,
-                                             index_t& evaluations) {
-  std::vector<double> errors = errors_after(be, map, Z, 0, evaluations);
-  std::vector<index_t> open;
-  for (std::size_t j = 0; j < errors.size(); ++j) {
-    if (!is_finite(errors[j])) open.push_back(static_cast<index_t>(j));
-  }
-  if (open.empty()) return errors;
-  const std::vector<double> later =
-      errors_after(be, map, Eigen::MatrixXd(Z(Eigen::all, open)), 32, evaluations);
-  for (std::size_t i = 0; i < open.size(); ++i) {
-    errors[static_cast<std::size_t>(open[i])] = later[i];
-  }
-  return errors;
-}
 
 /// The fixed point that Newton's method finds from z; none where it does not converge, or there
 /// is no derivative in double.
@@ -204,6 +116,7 @@ class FixedGrouping {
       answer_.groups.push_back(part.size() == 1 ? point(part[0]) : continuum(part));
     }
     for (const index_t p : pieces) answer_.label.push_back(group_of[at(p)]);
+    take_centers_that_draw(group_of);
     join_equal_centers();
     return std::move(answer_);
   }
@@ -212,10 +125,6 @@ class FixedGrouping {
   template <class I>
   static std::size_t at(I i) {
     return static_cast<std::size_t>(i);
-  }
-  // What double leaves of a centre, or of an end whose error is not known.
-  [[nodiscard]] static double floor_of(const Eigen::Ref<const Eigen::VectorXd>& z) {
-    return std::sqrt(std::numeric_limits<double>::epsilon()) * (1 + z.norm());
   }
   [[nodiscard]] double radius(index_t j) const {
     const double error = answer_.error[at(j)];
@@ -239,71 +148,50 @@ class FixedGrouping {
     for (index_t j = 0; j < Z_.cols(); ++j) {
       const auto piece = at(pieces[at(j)]);
       reach_[piece] = std::max(reach_[piece], (Z_.col(j) - Z_.col(heads_[piece])).norm() +
-                                                  radius(j) + floor_of(Z_.col(j)));
+                                                  radius(j) + rounding_floor(Z_.col(j)));
     }
   }
 
-  // Whether an end comes nearer to a point as it goes on: Newton's method finds repellers too.
-  [[nodiscard]] bool draws_near(index_t j, const Eigen::VectorXd& point) {
-    constexpr int steps = 64;
-    Eigen::MatrixXd z = Z_.col(j);
-    for (int step = 0; step < steps; ++step) z = evaluate_on(be_, map_, z);
-    answer_.evaluations += steps;
-    const double before = (Z_.col(j) - point).norm();
-    return (z.col(0) - point).norm() <= std::max(0.999 * before, floor_of(point));
+  [[nodiscard]] bool comes_to(index_t j, const Eigen::VectorXd& point) {
+    return come_to(be_, map_, Z_.col(j), point, answer_.evaluations)[0] != 0;
   }
-  // Which of some points each end goes to: the nearest after so many iterations that no other can
-  // become it within as many as are left.
-  [[nodiscard]] std::vector<index_t> followed(const std::vector<index_t>& ends,
-                                              const std::vector<Eigen::VectorXd>& points) {
-    constexpr int most = 4096, look = 16;
-    Eigen::MatrixXd Z = Z_(Eigen::all, ends);
-    std::vector<index_t> nearest(ends.size(), 0);
-    std::vector<std::size_t> open(ends.size());
-    for (std::size_t i = 0; i < open.size(); ++i) open[i] = i;
-    for (int left = most; left > 0 && !open.empty(); left -= look) {
-      Eigen::MatrixXd now = Z(Eigen::all, open), step;
-      for (int t = 0; t < look; ++t) {
-        step = evaluate_on(be_, map_, now) - now;
-        now += step;
+
+  // Whether disturbances of a fixed point grow: products with the Jacobian there, of one vector.
+  [[nodiscard]] bool repels(const Eigen::VectorXd& point) {
+    if constexpr (can_polish<B, Map>) {
+      constexpr int products = 64;
+      Eigen::MatrixXd direction(point.size(), 1), image = direction;
+      fill_normal(be_, random_stream{.seed = 0, .stream = 0}, columns(be_, direction, 0, 1));
+      double growth = 0;
+      for (int i = 0; i < products; ++i) {
+        direction.col(0).stableNormalize();
+        jvp(be_, map_, point, direction, image);
+        growth = image.col(0).stableNorm();
+        direction.swap(image);
       }
-      answer_.evaluations += look * now.cols();
-      std::vector<std::size_t> still;
-      for (std::size_t i = 0; i < open.size(); ++i) {
-        const auto column = static_cast<index_t>(i);
-        Z.col(static_cast<index_t>(open[i])) = now.col(column);
-        double first = std::numeric_limits<double>::infinity(), second = first;
-        for (std::size_t c = 0; c < points.size(); ++c) {
-          const double distance = (now.col(column) - points[c]).norm();
-          if (distance < first) {
-            second = std::exchange(first, distance);
-            nearest[open[i]] = static_cast<index_t>(c);
-          } else {
-            second = std::min(second, distance);
-          }
-        }
-        if (!(4 * first < second) && step.col(column).norm() * left > (second - first) / 2) {
-          still.push_back(open[i]);
-        }
-      }
-      open = std::move(still);
+      answer_.evaluations += products;
+      return growth > 1 + options_.marginal_band;
     }
-    return nearest;
+    return false;
   }
 
   // Single linkage chains: one end whose error is large may link those of two attractors, or all of
-  // a continuum. Ends of a piece that are farther from its fixed point than their own error allows
-  // are asked for theirs, a sample of them, and leave for it. Gives the new number of pieces.
+  // a continuum, or those of an attractor with one that rests at a saddle. Ends of a piece that are
+  // farther from its fixed point than their own error allows, or all where that point repels, are
+  // asked for theirs, a sample of them; then each goes where iterating takes it. Gives the new
+  // number of pieces.
   index_t split(const std::vector<index_t>& members, std::vector<index_t>& pieces, index_t n) {
     if (members.size() < 2) return n;
-    const auto& center = newton(pieces[at(members[0])]);
+    const auto center = newton(pieces[at(members[0])]);
     if (!center) return n;
     const auto beyond = [&](index_t j, const Eigen::VectorXd& c) {
-      return (Z_.col(j) - c).norm() - radius(j) - floor_of(Z_.col(j)) - floor_of(c);
+      return (Z_.col(j) - c).norm() - radius(j) - rounding_floor(Z_.col(j)) - rounding_floor(c);
     };
+    const bool unstable = repels(*center);
     std::vector<index_t> others;
     for (const index_t j : members) {
-      if (beyond(j, *center) > 0) others.push_back(j);
+      const bool there = (Z_.col(j) - *center).norm() <= rounding_floor(*center);
+      if (unstable ? !there : beyond(j, *center) > 0) others.push_back(j);
     }
     if (others.empty()) return n;
     constexpr std::size_t most = 256;
@@ -312,21 +200,33 @@ class FixedGrouping {
     for (std::size_t i = 0; i < asked; ++i) {
       const index_t j = others[i * others.size() / asked];
       // One that lies in reach of a point that is known needs none of its own.
-      if (std::any_of(found.begin(), found.end(),
+      if (std::any_of(found.begin() + (unstable ? 1 : 0), found.end(),
                       [&](const Eigen::VectorXd& c) { return beyond(j, c) <= 0; })) {
         continue;
       }
       auto point = polished_point(be_, map_, Z_.col(j), options_.newton, answer_.evaluations);
-      if (point && beyond(j, *point) <= 0 && draws_near(j, *point)) {
+      const bool new_one = point && (*point - *center).norm() > 2 * rounding_floor(*center);
+      if (new_one && beyond(j, *point) <= 0 && comes_to(j, *point)) {
         found.push_back(std::move(*point));
       }
     }
     if (found.size() == 1) return n;
-    const std::vector<index_t> nearest = followed(members, found);
+    const std::vector<index_t> nearest =
+        nearest_when_followed(be_, map_, Z_(Eigen::all, members), found, answer_.evaluations);
+    std::vector<index_t> piece(found.size(), -1), head(found.size(), -1);
+    const index_t before = pieces[at(members[0])];
+    bool kept = false;
     for (std::size_t i = 0; i < members.size(); ++i) {
-      if (nearest[i] > 0) pieces[at(members[i])] = n + nearest[i] - 1;
+      const index_t j = members[i];
+      const std::size_t c = at(nearest[i]);
+      if (piece[c] < 0) piece[c] = std::exchange(kept, true) ? n++ : before;
+      pieces[at(j)] = piece[c];
+      if (head[c] < 0 || answer_.error[at(j)] < answer_.error[at(head[c])]) head[c] = j;
     }
-    return n + static_cast<index_t>(found.size()) - 1;
+    for (std::size_t c = 0; c < found.size(); ++c) {
+      if (head[c] >= 0) points_[head[c]] = found[c];
+    }
+    return n;
   }
 
   void join_continua(DisjointSets& sets) {
@@ -369,25 +269,49 @@ class FixedGrouping {
     const index_t head = heads_[at(piece)];
     fixed_group group{.representative = head,
                       .center = Z_.col(head),
-                      .error = radius(head) + floor_of(Z_.col(head))};
+                      .error = radius(head) + rounding_floor(Z_.col(head))};
     if (!can_polish<B, Map> || !options_.polish) return group;
     const auto& center = newton(piece);
     if (center) {
       const double distance = (*center - Z_.col(head)).norm();
       group.polished = distance <= reach_[at(piece)];
-      if (!group.polished) {
-        // Perhaps a slow direction was hidden behind a fast one when the error was measured.
-        const double error =
-            errors_after(be_, map_, Eigen::MatrixXd(Z_.col(head)), 256, answer_.evaluations)[0];
-        group.polished = distance <= options_.safety * error && is_finite(error);
-      }
     }
     group.escaped = !group.polished;
     if (group.polished) {
       group.center = *center;
-      group.error = floor_of(*center);
+      group.error = rounding_floor(*center);
     }
     return group;
+  }
+
+  // Newton's points out of reach of their heads, to which these go nevertheless: perhaps a slow
+  // direction was hidden behind a fast one when the errors were measured.
+  void take_centers_that_draw(const std::vector<index_t>& group_of) {
+    std::vector<index_t> heads;
+    std::vector<std::size_t> groups;
+    std::vector<Eigen::VectorXd> points;
+    for (std::size_t p = 0; p < group_of.size(); ++p) {
+      const std::size_t g = at(group_of[p]);
+      if (!answer_.groups[g].escaped) continue;
+      const auto found = points_.find(answer_.groups[g].representative);
+      if (found == points_.end() || !found->second) continue;
+      heads.push_back(found->first);
+      groups.push_back(g);
+      points.push_back(*found->second);
+    }
+    Eigen::MatrixXd goals(Z_.rows(), static_cast<index_t>(points.size()));
+    for (std::size_t i = 0; i < points.size(); ++i) goals.col(static_cast<index_t>(i)) = points[i];
+    const std::vector<char> drawn =
+        come_to(be_, map_, Z_(Eigen::all, heads), goals, answer_.evaluations);
+    for (std::size_t i = 0; i < points.size(); ++i) {
+      if (drawn[i]) {
+        fixed_group& group = answer_.groups[groups[i]];
+        group.polished = true;
+        group.escaped = false;
+        group.center = points[i];
+        group.error = rounding_floor(points[i]);
+      }
+    }
   }
 
   // Pieces that were joined: a continuum, unless Newton's method finds one and the same point
@@ -409,7 +333,7 @@ class FixedGrouping {
       for (std::size_t i = 0; i < 5 && same; ++i) {
         const index_t piece = parts[i * (parts.size() - 1) / 4];
         const auto& center = newton(piece);
-        same = center && (!one || (*center - *one).norm() <= 2 * floor_of(*one));
+        same = center && (!one || (*center - *one).norm() <= 2 * rounding_floor(*one));
         if (!same) break;
         if (!one) one = center;
         nearest = std::min(nearest, (*center - Z_.col(heads_[at(piece)])).norm());
@@ -418,7 +342,7 @@ class FixedGrouping {
         group.continuum = false;
         group.polished = true;
         group.center = *one;
-        group.error = floor_of(*one);
+        group.error = rounding_floor(*one);
         return group;
       }
     }

@@ -1,0 +1,133 @@
+// Attractors of several runs as those of one.
+#include <cmath>
+#include <vector>
+
+#include <basin/attractor/assign.hpp>
+#include <basin/attractor/merge.hpp>
+#include <basin/map/differentiable.hpp>
+#include <basin/solver/fixed_point_solver.hpp>
+
+#include "../catch.hpp"
+#include "../solver/maps.hpp"
+
+using basin::attractor_kind;
+using basin::Clustering;
+using basin::index_t;
+
+namespace {
+
+using labels = std::vector<index_t>;
+
+template <class Map>
+Clustering clusters_of(const basin::cpu<double>& be, Map& map, const Eigen::MatrixXd& starts,
+                       double residual = 1e-6) {
+  basin::FixedPointSolver solver{map, basin::picard{}, basin::stopping{.residual = residual}};
+  return basin::cluster(be, map, solver.solve(be, starts));
+}
+
+basin::Cluster at(double x, double error) {
+  basin::Cluster cluster;
+  cluster.center = Eigen::MatrixXd::Constant(1, 1, x);
+  cluster.error = error;
+  return cluster;
+}
+
+// Attracting fixed points at -1 and 1 with rates that differ, and a saddle at 0.
+auto two_wells() {
+  return basin::differentiable<2>([](const auto& z, auto& f) {
+    f[0] = z[0] + 0.25f * z[0] * (1.0f - z[0] * z[0]);
+    f[1] = 0.25f * z[1] + 0.125f * z[0];
+  });
+}
+
+// Half the way to the circle of radius 1 at each step.
+auto to_circle() {
+  return basin::differentiable<2>([](const auto& z, auto& f) {
+    using std::sqrt;
+    const auto norm = sqrt(z[0] * z[0] + z[1] * z[1]);
+    f[0] = 0.5f * z[0] + 0.5f * z[0] / norm;
+    f[1] = 0.5f * z[1] + 0.5f * z[1] / norm;
+  });
+}
+
+}  // namespace
+
+TEST_CASE("two runs are merged as if they were one", "[attractor]") {
+  auto map = two_wells();
+  const basin::cpu<double> be(1);
+  const Eigen::MatrixXd starts = maps::starts(2, 120);
+  const auto part = [&](index_t first, index_t count) {
+    return clusters_of(be, map, starts.middleCols(first, count));
+  };
+  const Clustering all = part(0, 120), a = part(0, 50), b = part(50, 70);
+  for (const Clustering& merged : {basin::merge(a, b), basin::merge(be, map, a, b)}) {
+    CHECK(merged.labels == all.labels);
+    REQUIRE(merged.size() == 2);
+    for (std::size_t c = 0; c < 2; ++c) {
+      CHECK(merged.clusters[c].kind == attractor_kind::point);
+      CHECK(merged.clusters[c].members == all.clusters[c].members);
+      CHECK((merged.clusters[c].center - all.clusters[c].center).norm() < 1e-14);
+    }
+  }
+  // A point that the other run has not is new.
+  Clustering other = b;
+  other.clusters[0].center.array() += 5;
+  const labels matched = basin::match(a.clusters, other.clusters);
+  CHECK(matched[0] == -1);
+  CHECK(matched[1] >= 0);
+  CHECK(basin::merge(a, other).size() == 3);
+}
+
+TEST_CASE("of attractors that may be the same the nearest is", "[attractor]") {
+  const std::vector<basin::Cluster> known{at(0, 0.1), at(0.15, 0.1)};
+  CHECK(basin::match(known, {at(0.149, 0.05), at(0.01, 0.05), at(1, 0.05)}) == labels{1, 0, -1});
+}
+
+TEST_CASE("what a new end makes one was one", "[attractor]") {
+  // Two that are known are both the new one.
+  const auto joined = basin::detail::joined_clusters(
+      {at(0, 0.1), at(5, 0.1), at(0.2, 0.1)}, {at(7, 0.1), at(0.1, 0.2)},
+      {{.first = 0, .second = 4, .gap = 0}, {.first = 2, .second = 4, .gap = 0}});
+  CHECK(joined.place_of_known == labels{0, 1, 0});
+  CHECK(joined.place_of_found == labels{2, 0});
+  CHECK(joined.attractors.size() == 3);
+}
+
+TEST_CASE("a continuum is one whatever part of it a run has met", "[attractor]") {
+  auto map = to_circle();
+  const basin::cpu<double> be(1);
+  const Eigen::MatrixXd starts = maps::starts(2, 12);
+  Clustering merged = clusters_of(be, map, starts.leftCols(1));
+  REQUIRE(merged.size() == 1);
+  REQUIRE(merged.clusters[0].kind == attractor_kind::point);
+  for (index_t j = 1; j < 12; ++j) {
+    const Clustering one = clusters_of(be, map, starts.middleCols(j, 1));
+    const Clustering before = merged;
+    merged = basin::merge(be, map, before, one);
+    INFO("after " << j + 1);
+    REQUIRE(merged.size() == 1);
+    CHECK(merged.clusters[0].kind == attractor_kind::continuum);
+    CHECK(merged.clusters[0].members == j + 1);
+    CHECK(merged.clusters[0].center.cols() == j + 1);
+    // Without the map it cannot be known.
+    CHECK(basin::merge(before, one).size() == 2);
+  }
+  // Also two parts of it, which an end between them connects.
+  Eigen::MatrixXd near(2, 8);
+  for (index_t j = 0; j < 8; ++j) {
+    const double angle = 0.05 * static_cast<double>(j) + (j < 4 ? 0.0 : 2.0);
+    near.col(j) << std::cos(angle), std::sin(angle);
+  }
+  const Clustering left = clusters_of(be, map, near.leftCols(4));
+  REQUIRE(left.clusters[0].kind == attractor_kind::continuum);
+  const Clustering both = basin::merge(be, map, left, clusters_of(be, map, near.rightCols(4)));
+  REQUIRE(both.size() == 1);
+  CHECK(both.clusters[0].error > 1);  // the widest gap
+
+  // A sample of many points still has all of them within its widest gap.
+  const Clustering many = basin::merge(be, map, clusters_of(be, map, maps::starts(2, 60)),
+                                       clusters_of(be, map, maps::starts(2, 60, 7)));
+  REQUIRE(many.size() == 1);
+  CHECK(many.clusters[0].center.cols() == 64);
+  CHECK_THROWS_AS(basin::join(be, map, {at(0, 1)}, {at(1, 1)}), basin::size_error);
+}
