@@ -60,7 +60,7 @@ struct discovery_options {
   /// Starts from around and between the found attractors, as a share of the sample: they find
   /// what isotropic noise does not, and count in no estimate.
   double explore = 0.1;
-  index_t batch = 8192;    ///< starts of the sample solved at a time; memory goes with it
+  index_t batch = 8192;    ///< starts solved at a time, of all kinds; memory goes with it
   std::uint64_t seed = 0;  ///< of all starts; the answer is the same on any number of threads
 
   std::function<void(const discovery_progress&)> progress = {};
@@ -115,8 +115,9 @@ class Follower {
     return cancelled() || found_.evaluations >= options_.evaluations || room() < 1;
   }
 
-  /// The labels of the starts' ends.
-  std::vector<index_t> operator()(const Eigen::MatrixXd& points) {
+  /// Appends the labels of the starts' ends to `labels`. Where attractors have become one, those
+  /// that are there are renumbered, as the discovery's are.
+  void operator()(const Eigen::MatrixXd& points, std::vector<index_t>& labels) {
     const index_t n = points.cols();
     const Eigen::MatrixX<typename B::scalar> host = points.template cast<typename B::scalar>();
     auto Z = be_.make_matrix(points.rows(), n);
@@ -130,15 +131,17 @@ class Follower {
     found_.evaluations += joined.evaluations;
     found_.attractors = std::move(joined.attractors);
     for (Cluster& one : found_.attractors) one.representative = -1;  // that column is gone
-    for (index_t& label : found_.labels) {
-      if (label >= 0) label = joined.place_of_known[static_cast<std::size_t>(label)];
-    }
-    std::vector<index_t> labels = discovery_of(clusters, ends.status).labels;
-    for (index_t& label : labels) {
-      if (label >= 0) label = joined.place_of_found[static_cast<std::size_t>(label)];
-    }
+    const auto renumber = [](std::vector<index_t>& all, const std::vector<index_t>& place) {
+      for (index_t& label : all) {
+        if (label >= 0) label = place[static_cast<std::size_t>(label)];
+      }
+    };
+    renumber(found_.labels, joined.place_of_known);
+    if (&labels != &found_.labels) renumber(labels, joined.place_of_known);
+    std::vector<index_t> more = discovery_of(clusters, ends.status).labels;
+    renumber(more, joined.place_of_found);
+    labels.insert(labels.end(), more.begin(), more.end());
     progress();
-    return labels;
   }
 
   void progress() const {
@@ -203,8 +206,8 @@ template <class B, class Map, class Accelerator, class Stopping, class Ends>
 
   std::vector<start_source> sources = options.sources;
   if (sources.empty() || options.with_noise) {
-    const auto noise =
-        choose_noise(k, options.noise, {options.seed, 0x10000}, follow, found.attractors);
+    const auto noise = choose_noise(k, options.noise, options.batch, {options.seed, 0x10000},
+                                    follow, found.attractors);
     sources.insert(sources.end(), noise.begin(), noise.end());
   }
   if (sources.empty()) {  // it was to end before a scale had been tried
@@ -222,8 +225,7 @@ template <class B, class Map, class Accelerator, class Stopping, class Ends>
     while (sampled() < n && !follow.spent()) {
       const Starts starts = mixture.next(std::min({n - sampled(), options.batch, follow.room()}));
       if (starts.source.empty()) break;
-      const std::vector<index_t> labels = follow(starts.points);
-      found.labels.insert(found.labels.end(), labels.begin(), labels.end());
+      follow(starts.points, found.labels);
       found.source.insert(found.source.end(), starts.source.begin(), starts.source.end());
     }
     summarize(found, options.times, options.confidence);
@@ -238,8 +240,9 @@ template <class B, class Map, class Accelerator, class Stopping, class Ends>
     if (points.cols() > 1) around.push_back(starts_between(points));
     // Streams of its own for every stage, since the distributions change.
     StartMixture exploring(std::move(around), k, {options.seed, 0x20000 + 4 * stage});
+    std::vector<index_t> labels;  // count in nothing
     for (n = std::min(n, follow.room()); n > 0 && !follow.spent(); n -= options.batch) {
-      (void)follow(exploring.next(std::min(n, options.batch)).points);
+      follow(exploring.next(std::min(n, options.batch)).points, labels);
     }
   };
 

@@ -75,27 +75,31 @@ namespace detail {
 /// and then downwards; of those behind the last new attractor two are used. A scale gets as much
 /// weight as it met attractors, shared by the shapes; those that met one or none share the weight
 /// of one, however many they are.
-/// @param follow the labels of the ends of starts, negative for none; with room() and spent()
+/// @param batch starts that are followed at a time
+/// @param follow appends the labels of the ends of starts, negative for none, and renumbers those
+///   that are there where attractors have become one; with room() and spent()
 /// @param found the attractors
 template <class Follow, class Found>
 [[nodiscard]] std::vector<start_source> choose_noise(index_t k, const noise_options& options,
-                                                     random_stream stream, Follow& follow,
-                                                     const Found& found) {
+                                                     index_t batch, random_stream stream,
+                                                     Follow& follow, const Found& found) {
   constexpr int most_scales = 40;
   std::vector<std::pair<double, index_t>> scales;  // deviation, attractors met
   const double first = options.smallest > 0  ? options.smallest
                        : options.largest > 0 ? std::min(1.0, options.largest)
                                              : 1.0;
   const auto attempt = [&](double deviation) {
-    Eigen::MatrixXd points(k, std::min(options.pilot, follow.room() / 2));
     ++stream.stream;
-    normal_starts(deviation).draw(stream, 0, points);
-    std::set<index_t> met;
-    if (points.cols() > 0 && !follow.spent()) {
-      for (const index_t label : follow(points)) {
-        if (label >= 0) met.insert(label);
-      }
+    const start_source source = normal_starts(deviation);
+    const index_t starts = std::min(options.pilot, follow.room() / 2);
+    std::vector<index_t> labels;
+    for (index_t drawn = 0; drawn < starts && !follow.spent(); drawn += batch) {
+      Eigen::MatrixXd points(k, std::min(batch, starts - drawn));
+      source.draw(stream, drawn, points);
+      follow(points, labels);
     }
+    std::set<index_t> met(labels.begin(), labels.end());
+    met.erase(met.begin(), met.lower_bound(0));
     scales.emplace_back(deviation, static_cast<index_t>(met.size()));
   };
   // From a deviation on, by a factor, as far as a given limit or as there is something new.
