@@ -15,6 +15,7 @@
 #include <basin/attractor/linkage.hpp>
 #include <basin/core/error.hpp>
 #include <basin/core/index.hpp>
+#include <basin/core/normal.hpp>
 
 namespace basin {
 
@@ -95,17 +96,12 @@ struct basin_share {
           "level is " + std::to_string(level) + ", must be in (0, 1)");
   basin_share share{.hits = hits, .starts = starts};
   if (starts == 0) return share;
-  double below = 0, above = 40;  // of the normal quantile at (1 + level) / 2
-  for (int i = 0; i < 100; ++i) {
-    const double middle = (below + above) / 2;
-    (std::erfc(middle / std::sqrt(2.0)) > 1 - level ? below : above) = middle;
-  }
-  const double z2 = below * below;
+  const double z = detail::two_sided_normal(level), z2 = z * z;
   const auto n = static_cast<double>(starts);
   share.value = static_cast<double>(hits) / n;
   const double center = (share.value + z2 / (2 * n)) / (1 + z2 / n);
   const double half =
-      below / (1 + z2 / n) * std::sqrt(share.value * (1 - share.value) / n + z2 / (4 * n * n));
+      z / (1 + z2 / n) * std::sqrt(share.value * (1 - share.value) / n + z2 / (4 * n * n));
   share.low = hits == 0 ? 0 : std::max(0.0, center - half);
   share.high = hits == starts ? 1 : std::min(1.0, center + half);
   return share;

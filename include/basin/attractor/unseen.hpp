@@ -21,6 +21,7 @@
 
 #include <basin/core/error.hpp>
 #include <basin/core/index.hpp>
+#include <basin/core/normal.hpp>
 
 namespace basin {
 
@@ -34,18 +35,6 @@ struct interval_estimate {
 };
 
 namespace detail {
-/// z with P(|N(0, 1)| <= z) = confidence, by bisection.
-/// @throws argument_error unless 0 < confidence < 1
-[[nodiscard]] inline double two_sided_normal(double confidence) {
-  require(confidence > 0 && confidence < 1, "confidence", "must lie between 0 and 1");
-  double low = 0, high = 40;
-  for (int i = 0; i < 100; ++i) {
-    const double z = (low + high) / 2;
-    (std::erfc(z / std::sqrt(2.0)) > 1 - confidence ? low : high) = z;
-  }
-  return (low + high) / 2;
-}
-
 /// P(X <= x) of X ~ Bin(n, p), for x not above the mean: terms downwards from that of x.
 [[nodiscard]] inline double binomial_lower_tail(index_t x, index_t n, double p) {
   if (x >= n) return 1;
