@@ -1,4 +1,5 @@
 // Discovery on maps whose attractors are known.
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 #include <set>
@@ -202,8 +203,15 @@ TEST_CASE("the same answer on any number of threads, and in any batches", "[attr
   CHECK(a.evaluations == b.evaluations);
   CHECK(rounded(a.points()) == rounded(c.points()));
   CHECK(basin::discovery_curve(a.labels).back() == a.unseen.seen);
-  // A longer run begins with a shorter one's starts, and so with its ends.
   CHECK(a.beside + a.unseen.seen == static_cast<index_t>(a.attractors.size()));
+  // A longer run begins with a shorter one's starts, and so with its ends: what is drawn around the
+  // attractors in between hangs on what was found, not on how many starts are still to come.
+  const basin::cpu<double> be(2);
+  const auto longer = basin::discover(be, map, 2, basin::basin_preserving{}, {},
+                                      {.starts = 2500, .unseen_mass = 0, .seed = 4});
+  REQUIRE(longer.labels.size() > a.labels.size());
+  CHECK(std::equal(a.labels.begin(), a.labels.end(), longer.labels.begin()));
+  CHECK(std::equal(a.source.begin(), a.source.end(), longer.source.begin()));
 }
 
 TEST_CASE("starts that end nowhere count as starts, undecided ones do not", "[attractor]") {
