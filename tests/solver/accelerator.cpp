@@ -51,9 +51,6 @@ struct heavy_ball {
         fresh_[static_cast<std::size_t>(to[j])] = fresh_[static_cast<std::size_t>(from[j])];
       }
     }
-    void restart(const B&, array_view<const index_t> which) {
-      for (index_t j = 0; j < which.size; ++j) fresh_[static_cast<std::size_t>(which[j])] = 1;
-    }
     template <class Archive>
     void archive(Archive& archive) {
       archive.array(before_.data(), static_cast<index_t>(before_.size()));

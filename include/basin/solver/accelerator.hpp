@@ -34,8 +34,6 @@
 ///         overwritten or swapped with Z
 ///     void move_columns(const Backend&, array_view<const index_t> from, to)
 ///         column `to` of whatever is remembered = column `from` (compaction)
-///     void restart(const Backend&, array_view<const index_t> columns)
-///         forgets what is remembered of these columns
 ///     void archive(Archive&)
 ///         hands every remembered array to the checkpoint, see solver/checkpoint.hpp
 ///
@@ -113,7 +111,6 @@ concept remembering_accelerator = std::copyable<A> && requires(typename A::templ
   typename A::template state<B>;
   requires takes_products<typename A::template state<B>> || requires { s.advance(be, X, X, n); };
   s.move_columns(be, which, which);
-  s.restart(be, which);
 };
 
 /// What FixedPointSolver takes as its second argument.
@@ -183,7 +180,6 @@ class PointwiseState {
     }
   }
   void move_columns(const Backend&, array_view<const index_t>, array_view<const index_t>) {}
-  void restart(const Backend&, array_view<const index_t>) {}
 
  private:
   Accelerator settings_;

@@ -182,28 +182,20 @@ struct anderson {
   void add_differences(record<Scalar>& c, const parts<Scalar>& at, const Scalar* z,
                        const Scalar* f) const {
     if (c.size == at.most) at.remove_first(c);
-    Scalar* const other = at.other(c, c.size);
     const auto write = [&] {
+      Scalar* const other = at.other(c, c.size);
       Scalar* const factor = at.qr.q(c.size);
-      if (type == anderson_type::two) {
-        for (index_t i = 0; i < at.k; ++i) factor[i] = (f[i] - z[i]) - (at.f[i] - at.z[i]);
-      } else {
-        for (index_t i = 0; i < at.k; ++i) factor[i] = z[i] - at.z[i];
+      for (index_t i = 0; i < at.k; ++i) {
+        const Scalar change = (f[i] - z[i]) - (at.f[i] - at.z[i]);
+        other[i] = type == anderson_type::two ? f[i] - at.f[i] : change;
+        factor[i] = type == anderson_type::two ? change : z[i] - at.z[i];
       }
     };
-    Scalar* const newest = at.qr.q(c.size);
-    for (index_t i = 0; i < at.k; ++i) {
-      const Scalar change = (f[i] - z[i]) - (at.f[i] - at.z[i]);
-      other[i] = type == anderson_type::two ? f[i] - at.f[i] : change;
-      newest[i] = type == anderson_type::two ? change : z[i] - at.z[i];
-    }
     const auto limit = static_cast<Scalar>(largest_condition(condition, sizeof(Scalar)));
+    write();
     while (!at.qr.append()) {
       if (c.size == 0) return;
-      // Dependent: the newest is kept and the oldest goes.
-      Scalar* const before = at.other(c, c.size);
-      at.remove_first(c);
-      if (at.other(c, c.size) != before) std::copy_n(before, at.k, at.other(c, c.size));
+      at.remove_first(c);  // dependent: the newest is kept and the oldest goes
       write();
     }
     while (c.size > 1 && !(at.qr.condition() <= limit)) at.remove_first(c);

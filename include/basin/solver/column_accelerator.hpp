@@ -68,9 +68,6 @@ class ColumnState {
   void move_columns(const Backend&, array_view<const index_t> from, array_view<const index_t> to) {
     for (index_t i = 0; i < from.size; ++i) std::swap(place(to[i]), place(from[i]));
   }
-  void restart(const Backend&, array_view<const index_t> columns) {
-    for (index_t i = 0; i < columns.size; ++i) record_of(columns[i]) = record{};
-  }
   template <class Archive>
   void archive(Archive& archive) {
     archive.array(memory_.data(), static_cast<index_t>(memory_.size()));

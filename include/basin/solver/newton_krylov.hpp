@@ -65,7 +65,9 @@ namespace basin {
 /// }
 /// @endcode
 struct newton_krylov {
-  index_t basis = 60;    ///< most products with the Jacobian in a step; at most k are used
+  /// Most products with the Jacobian in a step; at most k are used. Budgets are looked at between
+  /// steps, so that `max_evaluations` may be passed by two evaluations for each.
+  index_t basis = 60;
   double forcing = 0.5;  ///< η of the first step, in (0, 1)
   double largest = 0.9;  ///< η at most, in (0, 1)
   index_t halvings = 8;  ///< of a step, at least 0
@@ -176,9 +178,6 @@ class newton_krylov::state {
                           columns(be, *X, 0, all));
     }
     for (index_t i = 0; i < from.size; ++i) of(to[i]) = of(from[i]);
-  }
-  void restart(const Backend&, array_view<const index_t> which) {
-    for (index_t i = 0; i < which.size; ++i) of(which[i]) = {};
   }
   template <class Archive>
   void archive(Archive& archive) {
