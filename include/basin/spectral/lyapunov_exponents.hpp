@@ -66,7 +66,9 @@ struct lyapunov_options {
 
 /// Lyapunov exponents along one trajectory.
 struct LyapunovExponents {
-  /// Mean logarithms of growth per iteration, descending; -∞ where a direction is mapped to 0.
+  /// Mean logarithms of growth per iteration, descending; -∞ where a direction is mapped to 0 as
+  /// far as rounding tells: at some step less is left of it than 10 √k ε times the longest tangent,
+  /// with ε of the scalar.
   Eigen::VectorXd values;
   /// Standard errors, by means over batches. NaN for -∞.
   Eigen::VectorXd errors;
@@ -86,10 +88,15 @@ struct LyapunovExponents {
 namespace detail {
 
 /// Makes the columns of V orthonormal by Gram and Schmidt, twice, and gives the logarithms of what
-/// they measured across the earlier ones. A column that vanished is replaced by a random one.
+/// they measured across the earlier ones. A column that vanished, of which no more is left than
+/// rounding of the longest, has -∞ and is replaced by a random one.
+/// @param rounding ε of the products
 [[nodiscard]] inline Eigen::VectorXd orthonormalise_tangents(Eigen::Ref<Eigen::MatrixXd> V,
-                                                             random_stream random, index_t column) {
+                                                             random_stream random,
+                                                             double rounding) {
   Eigen::VectorXd logarithms(V.cols());
+  const double vanished =
+      10 * std::sqrt(static_cast<double>(V.rows())) * rounding * V.colwise().norm().maxCoeff();
   for (index_t i = 0; i < V.cols(); ++i) {
     for (int draw = 0;; ++draw) {
       double norm = V.col(i).norm();
@@ -99,9 +106,12 @@ namespace detail {
         V.col(i) -= V.leftCols(i) * h;
         norm = V.col(i).norm();
       }
-      if (draw == 0) logarithms[i] = std::log(norm);
+      const bool lost = draw == 0 && norm <= vanished;
+      if (draw == 0) {
+        logarithms[i] = lost ? -std::numeric_limits<double>::infinity() : std::log(norm);
+      }
       // Of a number next to 0 a quotient would overflow.
-      if (is_finite(norm) && norm > std::numeric_limits<double>::min() &&
+      if (is_finite(norm) && !lost && norm > std::numeric_limits<double>::min() &&
           (draw == 0 || norm > 1e-8 * whole)) {
         V.col(i) /= norm;
         break;
@@ -113,7 +123,7 @@ namespace detail {
       if (draw == 10) break;
       for (index_t r = 0; r < V.rows(); ++r) {
         V(r, i) = normal_at<double>(
-            {random.seed, random.stream + 1 + static_cast<std::uint32_t>(draw)}, r, column + i);
+            {random.seed, random.stream + 1 + static_cast<std::uint32_t>(draw)}, r, i);
       }
     }
   }
@@ -152,14 +162,12 @@ class TangentRun {
   using scalar = typename B::scalar;
   using host = Eigen::MatrixX<scalar>;
 
-  /// @param first number of the first point, for its random tangents
   /// @param found of the points of the group
   TangentRun(const B& be, Map& map, const Eigen::Ref<const Eigen::MatrixXd>& points,
-             const lyapunov_options& options, index_t first, LyapunovExponents* found)
+             const lyapunov_options& options, LyapunovExponents* found)
       : be_(be),
         map_(map),
         options_(options),
-        first_(first),
         found_(found),
         k_(points.rows()),
         m_(std::min(options.count, k_)),
@@ -173,11 +181,11 @@ class TangentRun {
       active_.push_back(j);
       for (index_t i = 0; i < m_; ++i) {
         for (index_t r = 0; r < k_; ++r) {
-          tangents_(r, j * m_ + i) = normal_at<double>(options.random, r, (first + j) * m_ + i);
+          tangents_(r, j * m_ + i) = normal_at<double>(options.random, r, i);
         }
       }
       static_cast<void>(orthonormalise_tangents(tangents_.middleCols(j * m_, m_), options.random,
-                                                (first + j) * m_));
+                                                std::numeric_limits<double>::epsilon()));
     }
   }
 
@@ -246,9 +254,8 @@ class TangentRun {
     JacobianProducts<B, Map> J("lyapunov_exponents", be_, map_, states_.template cast<double>());
     tangents_ = J.forward(which, tangents_);
     on_host(be_, n, [&](index_t i) {
-      const index_t column = (first_ + active_[static_cast<std::size_t>(i)]) * m_;
       logarithms_.col(i) =
-          orthonormalise_tangents(tangents_.middleCols(i * m_, m_), options_.random, column);
+          orthonormalise_tangents(tangents_.middleCols(i * m_, m_), options_.random, J.rounding);
     });
   }
 
@@ -276,7 +283,6 @@ class TangentRun {
   const B& be_;
   Map& map_;
   const lyapunov_options& options_;
-  index_t first_;
   LyapunovExponents* found_;
   index_t k_, m_, length_;
   host states_;             ///< of the active columns, as are tangents and logarithms
@@ -342,7 +348,7 @@ template <basin::backend B, class Map>
   const index_t group = std::max<index_t>(1, (index_t{1} << 22) / each);
   for (index_t first = 0; first < n; first += group) {
     const index_t count = std::min(group, n - first);
-    detail::TangentRun<B, Map>(be, map, points.middleCols(first, count), options, first,
+    detail::TangentRun<B, Map>(be, map, points.middleCols(first, count), options,
                                found.data() + first)
         .run();
   }
