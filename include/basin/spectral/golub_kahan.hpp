@@ -165,12 +165,11 @@ class GolubKahan {
  public:
   /// @param rows of the operator, at least 1
   /// @param cols of the operator, at least 1
-  /// @param column of the random stream
   /// @param rounding relative error of a product
   /// @throws argument_error if a setting or a size is out of its range
   GolubKahan(index_t rows, index_t cols, const singular_value_options& options = {},
-             index_t column = 0, double rounding = std::numeric_limits<double>::epsilon())
-      : options_(options), column_(column), rounding_(rounding), wide_(cols > rows) {
+             double rounding = std::numeric_limits<double>::epsilon())
+      : options_(options), rounding_(rounding), wide_(cols > rows) {
     options.check();
     require(rows >= 1 && cols >= 1, "GolubKahan", "the operator must have rows and columns");
     // V is of the smaller side: full, it spans all that the operator does not map to 0.
@@ -272,7 +271,7 @@ class GolubKahan {
       const random_stream stream{options_.random.seed,
                                  options_.random.stream + static_cast<std::uint32_t>(draws_++)};
       Eigen::VectorXd x(X.rows());
-      for (index_t i = 0; i < x.size(); ++i) x[i] = normal_at<double>(stream, i, column_);
+      for (index_t i = 0; i < x.size(); ++i) x[i] = normal_at<double>(stream, i, 0);
       Eigen::VectorXd unused = Eigen::VectorXd::Zero(at);
       const double before = x.norm();
       const double rest = orthogonalise(X, at, x, unused);
@@ -282,9 +281,9 @@ class GolubKahan {
   }
 
   [[nodiscard]] Eigen::VectorXd residuals(const detail::small_svd& svd, index_t m) const {
-    // And what products are not exact by.
+    // And what products and the spaces are not exact by.
     return (last_ * svd.U.row(size_ - 1).head(m).cwiseAbs()).transpose().array() +
-           rounding_ * svd.s[0];
+           10 * rounding_ * svd.s[0];
   }
 
   /// Whether the wanted values are known; else, where the spaces are full, restarts them.
@@ -310,7 +309,6 @@ class GolubKahan {
   }
 
   singular_value_options options_;
-  index_t column_;
   double rounding_;
   bool wide_;  ///< U and V are exchanged
   index_t most_ = 0, wanted_ = 0, budget_ = 0;

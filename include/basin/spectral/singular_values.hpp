@@ -57,7 +57,7 @@ void krylov_singular_values(const B& be, JacobianProducts<B, Map>& J,
     std::vector<GolubKahan> methods;
     methods.reserve(static_cast<std::size_t>(count));
     for (index_t i = 0; i < count; ++i) {
-      methods.emplace_back(J.rows(), J.cols(), options, first + i, J.rounding);
+      methods.emplace_back(J.rows(), J.cols(), options, J.rounding);
     }
     const auto method = [&](index_t point) -> GolubKahan& {
       return methods[static_cast<std::size_t>(point - first)];
