@@ -154,3 +154,14 @@ TEST_CASE("non-normality point by point, and norms of powers by products", "[spe
   auto encoder = basin::affine(Eigen::MatrixXd(Eigen::MatrixXd::Ones(1, 2)));
   CHECK_THROWS_AS(non_normality(one, encoder, maps::starts(2, 1)), basin::size_error);
 }
+
+TEMPLATE_TEST_CASE("a norm of 1 but for rounding is no growth", "[spectral]", float, double) {
+  const index_t k = 40;
+  auto map = basin::affine(Eigen::MatrixX<TestType>(matrices::orthogonal(k, 7).cast<TestType>()));
+  const basin::cpu<TestType> cpu(1);
+  const auto found = non_normality(cpu, map, Eigen::MatrixXd::Zero(k, 1))[0];
+  CHECK(found.growth_complete);
+  CHECK(found.powers == 1);
+  CHECK(found.transient_growth == 1);
+  CHECK(found.growth_time == 0);
+}

@@ -52,19 +52,21 @@ struct NonNormality {
   double transient_growth = unknown;
   index_t growth_time = 0;  ///< t of that maximum
   index_t powers = 0;       ///< how many were formed
-  /// Whether the maximum is that of all t: some power has a norm of at most 1, so that all later
-  /// ones are products of such and of earlier ones.
+  /// Whether the maximum is that of all t: some power has a norm of at most 1 within rounding, 10
+  /// √k ε, so that all later ones are products of such and of earlier ones.
   bool growth_complete = false;
   spectral_status status = spectral_status::non_finite;
 };
 
 /// The non-normality of one matrix.
 /// @param J square
+/// @param rounding relative error of J, ε
 /// @throws size_error unless J is square; argument_error if a setting is out of its range
 /// Cost: 10 k³ flops for the Schur form, and 2 k³ for each power until one has a norm of at most 1,
 /// twice that where it may be the largest so far.
-[[nodiscard]] inline NonNormality non_normality(const Eigen::Ref<const Eigen::MatrixXd>& J,
-                                                const non_normality_options& options = {}) {
+[[nodiscard]] inline NonNormality non_normality(
+    const Eigen::Ref<const Eigen::MatrixXd>& J, const non_normality_options& options = {},
+    double rounding = std::numeric_limits<double>::epsilon()) {
   options.check();
   const index_t k = J.rows();
   require_size("non_normality", "number of columns of J", J.cols(), k);
@@ -118,7 +120,7 @@ struct NonNormality {
     // ‖.‖₂ lies between ‖.‖_F / √k and ‖.‖_F, and is found only where that does not suffice.
     const bool lies_below = bound <= found.transient_growth && bound > std::sqrt(double(k));
     const double size = lies_below ? bound : norm(power);
-    if (size <= 1) {
+    if (size <= 1 + 10 * std::sqrt(static_cast<double>(k)) * rounding) {
       found.growth_complete = true;
       return found;
     }
@@ -167,7 +169,7 @@ template <basin::backend B, class Map>
   require_size("non_normality", "number of rows that the map gives", J.rows(), J.cols());
   std::vector<NonNormality> found(static_cast<std::size_t>(points.cols()));
   J.for_each_dense([&](index_t j, const Eigen::MatrixXd& dense) {
-    found[static_cast<std::size_t>(j)] = non_normality(dense, options);
+    found[static_cast<std::size_t>(j)] = non_normality(dense, options, J.rounding);
   });
   return found;
 }
