@@ -10,6 +10,7 @@
 #include <basin/map/finite_difference.hpp>
 #include <basin/map/function_map.hpp>
 #include <basin/spectral/eigenvalues.hpp>
+#include <basin/spectral/krylov_schur.hpp>
 
 #include "matrices.hpp"
 
@@ -70,14 +71,27 @@ TEST_CASE("leading eigenvalues agree with LAPACK's within their condition", "[sp
       CHECK(s.size() >= std::min<index_t>(4, k));
       CHECK(s.backward_error.maxCoeff() <= tolerance);
       check_vectors(known.A, s, tolerance);
+      // Values of a condition near 1 / tolerance know no digits.
+      if (!(s.condition.maxCoeff() < 1e6)) continue;
+      // One to one, and none that leads is left out.
+      std::vector<bool> taken(static_cast<std::size_t>(k));
+      double last = 0;
       for (index_t i = 0; i < s.size(); ++i) {
-        double apart = std::numeric_limits<double>::infinity();
+        index_t best = -1;
         for (index_t l = 0; l < k; ++l) {
-          apart = std::min(apart, std::abs(s.values[i] - known.values[l]));
+          if (taken[static_cast<std::size_t>(l)]) continue;
+          const auto apart = [&](index_t at) { return std::abs(s.values[i] - known.values[at]); };
+          if (best < 0 || apart(l) < apart(best)) best = l;
         }
-        // Values of a condition near 1 / tolerance know no digits.
-        const double error = s.condition[i] * (s.backward_error[i] + 1e-15) * known.A.norm();
-        if (s.condition[i] < 1e6) CHECK(apart <= 10 * error);
+        REQUIRE(best >= 0);
+        taken[static_cast<std::size_t>(best)] = true;
+        const double error = 10 * s.condition[i] * (s.backward_error[i] + 1e-15) * known.A.norm();
+        CHECK(std::abs(s.values[i] - known.values[best]) <= error);
+        last = std::abs(s.values[i]) + error;
+      }
+      for (index_t l = 0; l < k; ++l) {
+        INFO("value " << l << ", " << known.values[l]);
+        CHECK((taken[static_cast<std::size_t>(l)] || std::abs(known.values[l]) <= last));
       }
     }
   }
@@ -241,7 +255,7 @@ TEST_CASE("spectra of many points of a curved map, one of them not finite", "[sp
       CHECK(std::abs(s.values[1] - known[1]) < 1e-10);
       CHECK(s.condition[0] == Approx(1).epsilon(1e-6));
       // Alone, and by more threads, it is the same to the bit.
-      const auto alone = basin::eigenvalues(one, map, points.leftCols(j + 1), options);
+      const auto alone = basin::eigenvalues(one, map, points.col(j), options);
       CHECK(alone.back().values == s.values);
       const auto threads = basin::eigenvalues(basin::cpu<double>(3), map, points, options);
       CHECK(threads[static_cast<std::size_t>(j)].values == s.values);
@@ -301,6 +315,7 @@ TEST_CASE("a large block is solved by a space, and no value is missed", "[spectr
   CHECK(s.products < 200);
   check_vectors(A, s, 1e-9);
 }
+
 TEST_CASE("a value without a left vector of its own is not given another's", "[spectral]") {
   // Within the twelve leading values of the transpose some pair may be another one.
   const Eigen::MatrixXd A = 1.3 * maps::starts(200, 200) * std::sqrt(3.0 / 200);
@@ -323,4 +338,170 @@ TEST_CASE("a value without a left vector of its own is not given another's", "[s
   }
   CHECK(known >= 8);
   CHECK(s.status == spectral_status::converged);
+}
+
+namespace {
+// Values 0.9, 0.8, 0.7 and small ones, but for one of 1.5 with these right and left vectors.
+Eigen::MatrixXd with_one_large(const Eigen::VectorXd& x, const Eigen::VectorXd& y) {
+  const index_t k = x.size();
+  const Eigen::MatrixXd Q = matrices::orthogonal(k, 12);
+  Eigen::VectorXd d = Eigen::VectorXd::LinSpaced(k, -0.05, 0.05);
+  d.head(3) << 0.9, 0.8, 0.7;
+  const Eigen::MatrixXd B = Q * d.asDiagonal() * Q.transpose();
+  const Eigen::MatrixXd P = x * y.transpose() / y.dot(x);
+  const Eigen::MatrixXd rest = Eigen::MatrixXd::Identity(k, k) - P;
+  return 1.5 * P + rest * B * rest;
+}
+
+// The part of v that is orthogonal to u.
+Eigen::VectorXd across(const Eigen::VectorXd& v, const Eigen::VectorXd& u) {
+  return v - u * (u.dot(v) / u.squaredNorm());
+}
+}  // namespace
+
+TEST_CASE("a leading value that one side's first vector lacks is found", "[spectral]") {
+  const index_t k = 100;
+  const Eigen::VectorXd first =
+      basin::KrylovSchur(k, {.method = eigenvalue_method::krylov_schur}).direction();
+  const Eigen::VectorXd u = maps::starts(k, 1, 20), v = maps::starts(k, 1, 21);
+  const eigenvalue_options options{.count = 3,
+                                   .right_vectors = true,
+                                   .left_vectors = true,
+                                   .method = eigenvalue_method::krylov_schur,
+                                   .dimension = 6};
+  for (const bool of_right : {true, false}) {
+    // No Krylov space from a vector holds x where the vector is orthogonal to y.
+    const Eigen::VectorXd x = of_right ? u : across(u, first);
+    const Eigen::VectorXd y = of_right ? across(v, first) : v;
+    const Eigen::MatrixXd A = with_one_large(x, y);
+    INFO((of_right ? "missed by J" : "missed by the transpose"));
+    if (of_right) {
+      eigenvalue_options alone = options;
+      alone.left_vectors = false;
+      REQUIRE(spectrum_of(A, alone).radius() < 1);  // else this test shows nothing
+    }
+    const Spectrum s = spectrum_of(A, options);
+    CHECK(s.status == spectral_status::converged);
+    REQUIRE(s.size() >= 3);
+    CHECK(std::abs(s.values[0] - 1.5) < 1e-6);
+    CHECK(std::abs(s.right.col(0).dot(x.cast<std::complex<double>>())) / x.norm() ==
+          Approx(1).epsilon(1e-6));
+    CHECK(std::abs(s.left.col(0).dot(y.cast<std::complex<double>>())) / y.norm() ==
+          Approx(1).epsilon(1e-6));
+    CHECK(s.condition[0] == Approx(x.norm() * y.norm() / std::abs(x.dot(y))).epsilon(1e-6));
+  }
+}
+
+TEST_CASE("multiple values are all found where the space closes", "[spectral]") {
+  // A space from one vector closes after as many products as there are distinct values: before it
+  // is full at 20, or just then.
+  for (const index_t distinct : {3, 18, 20}) {
+    for (const bool normal : {true, false}) {
+      const index_t times = 4, k = distinct * times;
+      Eigen::VectorXd d(k);
+      for (index_t i = 0; i < k; ++i) {
+        d[i] = 1 - 0.9 * static_cast<double>(i / times) / static_cast<double>(distinct);
+      }
+      Eigen::MatrixXd X = matrices::orthogonal(k, 14);
+      if (!normal) X += 0.3 * maps::starts(k, k, 15) / std::sqrt(static_cast<double>(k));
+      const Eigen::MatrixXd A = X * d.asDiagonal() * X.inverse();
+      const Spectrum s = spectrum_of(A, {.count = 6,
+                                         .right_vectors = true,
+                                         .method = eigenvalue_method::krylov_schur,
+                                         .dimension = std::min<index_t>(20, k - 1)});
+      INFO(distinct << " values, " << (normal ? "normal" : "not normal"));
+      CHECK(s.status == spectral_status::converged);
+      REQUIRE(s.size() == 6);
+      for (index_t i = 0; i < 6; ++i) CHECK(std::abs(s.values[i] - d[i]) < 1e-7);
+      check_vectors(A, s, 1e-8);
+      // As many vectors as values.
+      CHECK(Eigen::FullPivLU<Eigen::MatrixXcd>(s.right.adjoint() * s.right).rcond() > 1e-6);
+      CHECK(s.products < 200);
+    }
+  }
+}
+
+TEST_CASE("repeated pairs stay pairs", "[spectral]") {
+  const index_t k = 64;
+  Eigen::MatrixXd A = Eigen::MatrixXd::Zero(k, k);
+  for (index_t i = 0; i < k; i += 2) {
+    const double size = i < 6 ? 1 : 0.5;
+    A.block(i, i, 2, 2) << 0.6 * size, -0.8 * size, 0.8 * size, 0.6 * size;
+  }
+  for (const eigenvalue_method method :
+       {eigenvalue_method::dense, eigenvalue_method::krylov_schur}) {
+    for (const index_t count : {3, 4, 5}) {
+      const Spectrum s = spectrum_of(A, {.count = count, .method = method});
+      INFO(count << (s.dense ? ", dense" : ", by a space"));
+      REQUIRE(s.size() == (count + 1) / 2 * 2);
+      for (index_t i = 0; i < s.size(); i += 2) {
+        CHECK(std::abs(s.values[i] - std::complex<double>(0.6, 0.8)) < 1e-7);
+        CHECK(s.values[i + 1] == std::conj(s.values[i]));
+      }
+    }
+  }
+}
+
+TEST_CASE("vectors of a multiple value are dual", "[spectral]") {
+  // Three times 0.9 and twice a pair, in a basis that is not orthogonal.
+  const index_t k = 70;
+  Eigen::MatrixXd D = Eigen::MatrixXd::Zero(k, k);
+  D.diagonal().head(3).setConstant(0.9);
+  for (const index_t i : {3, 5}) D.block(i, i, 2, 2) << 0.5, -0.6, 0.6, 0.5;
+  D.diagonal().segment(7, 8).setLinSpaced(0.1, 0.5);
+  const Eigen::MatrixXd X = matrices::orthogonal(k, 16) +
+                            0.4 * maps::starts(k, k, 17) / std::sqrt(static_cast<double>(k));
+  const Eigen::MatrixXd inverse = X.inverse();
+  const Eigen::MatrixXd A = X * D * inverse;
+  for (const eigenvalue_method method :
+       {eigenvalue_method::dense, eigenvalue_method::krylov_schur}) {
+    const Spectrum s =
+        spectrum_of(A, {.count = 7, .right_vectors = true, .left_vectors = true, .method = method});
+    INFO((s.dense ? "dense" : "by a space"));
+    CHECK(s.status == spectral_status::converged);
+    REQUIRE(s.size() == 7);
+    REQUIRE_FALSE(s.left.hasNaN());
+    for (index_t i = 0; i < 7; ++i) {
+      const std::complex<double> pair(0.5, i % 2 == 1 ? 0.6 : -0.6);
+      CHECK(std::abs(s.values[i] - (i < 3 ? 0.9 : pair)) < 1e-7);
+    }
+    check_vectors(A, s, 1e-7);
+    const Eigen::MatrixXcd overlap = s.left.adjoint() * s.right;
+    for (index_t i = 0; i < 7; ++i) {
+      for (index_t l = 0; l < 7; ++l) {
+        if (i != l) CHECK(std::abs(overlap(i, l)) < 1e-6 * std::abs(overlap(i, i)));
+      }
+    }
+    // Their sum of x yᴴ / yᴴ x over a value is the projection onto its vectors.
+    Eigen::MatrixXcd P = Eigen::MatrixXcd::Zero(k, k);
+    for (index_t i = 0; i < 3; ++i) {
+      P += s.right.col(i) * s.left.col(i).adjoint() / overlap(i, i);
+    }
+    CHECK((P.real() - X.leftCols(3) * inverse.topRows(3)).norm() < 1e-6);
+    // Of an orthonormal basis no condition number exceeds the projection's norm.
+    if (s.dense) CHECK(s.condition.head(3).maxCoeff() <= P.norm());
+  }
+}
+
+TEST_CASE("the scale of a Jacobian does not matter", "[spectral]") {
+  const index_t k = 70;
+  const Eigen::MatrixXd A = 0.2 * maps::starts(k, k, 18);
+  for (const eigenvalue_method method :
+       {eigenvalue_method::dense, eigenvalue_method::krylov_schur}) {
+    const eigenvalue_options options{
+        .count = 4, .right_vectors = true, .left_vectors = true, .method = method};
+    const Spectrum s = spectrum_of(A, options);
+    for (const int power : {-800, 700}) {
+      const double scale = std::ldexp(1.0, power);
+      const Spectrum far = spectrum_of(scale * A, options);
+      INFO((s.dense ? "dense, 2^" : "by a space, 2^") << power);
+      CHECK(far.status == s.status);
+      REQUIRE(far.size() == s.size());
+      CHECK(far.norm / scale == Approx(s.norm));
+      for (index_t i = 0; i < s.size(); ++i) {
+        CHECK(std::abs(far.values[i] / scale - s.values[i]) < 1e-6);
+        CHECK(far.condition[i] == Approx(s.condition[i]).epsilon(1e-3));
+      }
+    }
+  }
 }

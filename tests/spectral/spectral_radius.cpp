@@ -81,3 +81,20 @@ TEST_CASE("errors of eigenvalues hold where eigenvalues are sensitive", "[spectr
   const auto found = basin::spectral_radius(one, grcar, Eigen::MatrixXd::Zero(55, 1));
   CHECK(found.status[0] == basin::spectral_status::ill_conditioned);
 }
+
+TEST_CASE("errors of radii by products hold for matrices that are not normal", "[spectral]") {
+  // Of triangular matrices, whose radius is known: condition numbers of 1e3 and more.
+  const index_t k = 120;
+  for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+    Eigen::MatrixXd J = maps::starts(k, k, seed).triangularView<Eigen::StrictlyUpper>();
+    J *= 0.2;
+    for (index_t i = 0; i < k; ++i) J(i, i) = 0.95 * std::pow(0.9, static_cast<double>(i));
+    auto map = basin::affine(J);
+    const auto found = basin::spectral_radius(one, map, Eigen::MatrixXd::Zero(k, 1),
+                                              {.tolerance = 1e-7,
+                                               .method = basin::eigenvalue_method::krylov_schur,
+                                               .max_products = 10000});
+    INFO(seed << ": " << found.values[0] - 0.95 << " +- " << found.errors[0]);
+    CHECK(std::abs(found.values[0] - 0.95) <= found.errors[0]);
+  }
+}

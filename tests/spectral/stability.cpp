@@ -213,3 +213,26 @@ TEST_CASE("a budget that is too small for all unstable values ends", "[spectral]
   const basin::eigenvalue_options none{.method = basin::eigenvalue_method::krylov_schur};
   CHECK(basin::eigenvalues(basin::cpu<double>(1), map, Eigen::MatrixXd(100, 0), none).empty());
 }
+
+TEST_CASE("a growing direction that the first vector lacks is no attractor", "[spectral]") {
+  // The value 1.5 has a left vector that is orthogonal to the space's first vector.
+  const index_t k = 100;
+  const Eigen::VectorXd first = basin::KrylovSchur(k).direction();
+  Eigen::VectorXd y = maps::starts(k, 1, 21);
+  y -= first * first.dot(y);
+  const Eigen::VectorXd x = maps::starts(k, 1, 20);
+  const Eigen::MatrixXd P = x * y.transpose() / y.dot(x);
+  const Eigen::MatrixXd rest = Eigen::MatrixXd::Identity(k, k) - P;
+  const Eigen::MatrixXd Q = matrices::orthogonal(k, 12);
+  Eigen::VectorXd d = Eigen::VectorXd::LinSpaced(k, -0.05, 0.05);
+  d.head(3) << 0.9, 0.8, 0.7;
+  const Eigen::MatrixXd J = 1.5 * P + rest * Q * d.asDiagonal() * Q.transpose() * rest;
+  for (const auto method : methods) {
+    const auto found = of(
+        J, {.eigenvalues = {.count = 3, .left_vectors = true, .method = method, .dimension = 6}});
+    CHECK(found.map.kind == stability_kind::saddle);
+    CHECK(found.map.unstable == 1);
+    CHECK(found.map.leading == Approx(1.5));
+    CHECK(found.flow.kind == stability_kind::saddle);
+  }
+}

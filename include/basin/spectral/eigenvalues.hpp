@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <complex>
+#include <initializer_list>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -19,6 +20,7 @@
 #include <basin/spectral/eigenvalue_options.hpp>
 #include <basin/spectral/jacobian_products.hpp>
 #include <basin/spectral/krylov_schur.hpp>
+#include <basin/spectral/left_vectors.hpp>
 #include <basin/spectral/schur_form.hpp>
 #include <basin/spectral/spectrum.hpp>
 
@@ -32,54 +34,62 @@ namespace detail {
   s.dense = true;
   const index_t k = J.rows();
   s.products = k;
+  if (!J.allFinite()) return s;
+  const double largest = J.cwiseAbs().maxCoeff();
+  if (largest > 0 && !(largest > 1e-100 && largest < 1e100)) {
+    // Squares would overflow or vanish; a power of two changes no digit.
+    const double scale = std::ldexp(1.0, std::clamp(-std::ilogb(largest), -1000, 1000));
+    s = dense_spectrum(scale * J, options, rounding);
+    s.values *= 1 / scale;
+    s.norm /= scale;
+    return s;
+  }
   s.norm = J.norm();
-  if (!std::isfinite(s.norm)) return s;
   const SchurForm form(J);
   if (!form.converged()) {
     s.status = spectral_status::max_products;
     return s;
   }
   const Eigen::VectorXcd all = form.values();
-  std::vector<index_t> order(static_cast<std::size_t>(k));
-  for (index_t i = 0; i < k; ++i) order[static_cast<std::size_t>(i)] = i;
-  std::stable_sort(order.begin(), order.end(),
-                   [&](index_t a, index_t b) { return options.before(all[a], all[b]); });
+  const std::vector<index_t> order =
+      form.ordered([&](auto a, auto b) { return options.before(a, b); });
   index_t m = std::min(options.count, k);
   if (m < k && all[order[static_cast<std::size_t>(m - 1)]].imag() > 0) ++m;
   s.values.resize(m);
   s.backward_error.resize(m);
   s.condition.resize(m);
-  if (options.right_vectors) s.right.resize(k, m);
-  if (options.left_vectors) s.left.resize(k, m);
+  Eigen::MatrixXcd X(k, m), Y(k, m);
   const SchurVectors vectors(form);
-  const Eigen::MatrixXcd complex_J = J.cast<std::complex<double>>();
   for (index_t i = 0; i < m; ++i) {
     const index_t place = order[static_cast<std::size_t>(i)];
-    const Eigen::VectorXcd x = form.U() * vectors.right(place);
-    const Eigen::VectorXcd y = form.U() * vectors.left(place);
     s.values[i] = all[place];
-    const double residual = (complex_J * x - all[place] * x).norm();
-    s.backward_error[i] = s.norm > 0 ? residual / s.norm + rounding : 0;
-    s.condition[i] = 1 / std::max(std::abs(y.dot(x)), std::numeric_limits<double>::min());
-    if (options.right_vectors) s.right.col(i) = x;
-    if (options.left_vectors) s.left.col(i) = y;
+    X.col(i) = form.U() * vectors.right(place);
+    Y.col(i) = form.U() * vectors.left(place);
   }
+  orthonormalise_multiple(s.values, 100 * std::numeric_limits<double>::epsilon() * s.norm, X);
+  for (index_t i = 0; i < m; ++i) {
+    const double residual = (J * X.col(i) - s.values[i] * X.col(i)).norm();
+    s.backward_error[i] = s.norm > 0 ? residual / s.norm + rounding : 0;
+    s.condition[i] =
+        1 / std::max(std::abs(Y.col(i).dot(X.col(i))), std::numeric_limits<double>::min());
+  }
+  make_dual(s.values, multiple_value * s.norm, X, Y, s.condition);
   const bool sensitive = m > 0 && s.condition.maxCoeff() > 1 / ill_conditioned_cosine;
   s.status = sensitive ? spectral_status::ill_conditioned : spectral_status::converged;
+  if (options.right_vectors) s.right = std::move(X);
+  if (options.left_vectors) s.left = std::move(Y);
   return s;
 }
 
 /// Runs one Krylov-Schur method a point to the end, all in step; points that are done leave.
 /// @param which the points
+/// @param methods one for each of them, as it begins
 /// @param multiply see JacobianProducts::forward
 template <backend B, class Multiply>
 [[nodiscard]] std::vector<Spectrum> krylov_spectra(const B& be, index_t k,
-                                                   std::vector<index_t> which, double rounding,
-                                                   const eigenvalue_options& options,
+                                                   std::vector<index_t> which,
+                                                   std::vector<KrylovSchur> methods,
                                                    Multiply&& multiply) {
-  std::vector<KrylovSchur> methods;
-  methods.reserve(which.size());
-  for (const index_t j : which) methods.emplace_back(k, options, j, rounding);
   std::vector<std::size_t> active(which.size());
   std::iota(active.begin(), active.end(), std::size_t{0});
   Eigen::MatrixXd directions(k, static_cast<index_t>(which.size()));
@@ -107,55 +117,49 @@ template <backend B, class Multiply>
   return found;
 }
 
-/// Gives each value of `right` the left vector and condition number of the value of the transpose
-/// that is nearest to it, each at most once.
-inline void match_left_vectors(Spectrum& right, const Spectrum& transpose) {
-  right.products += transpose.products;
-  right.left = Eigen::MatrixXcd::Constant(right.right.rows(), right.size(),
-                                          std::numeric_limits<double>::quiet_NaN());
-  std::vector<bool> taken(static_cast<std::size_t>(transpose.size()), false);
-  for (index_t i = 0; i < right.size(); ++i) {
-    index_t best = -1;
-    for (index_t l = 0; l < transpose.size(); ++l) {
-      if (taken[static_cast<std::size_t>(l)]) continue;
-      const auto apart = [&](index_t at) {
-        return std::abs(transpose.values[at] - right.values[i]);
-      };
-      if (best < 0 || apart(l) < apart(best)) best = l;
+/// Looks again for values that `found` has missed and `other`, of the transpose, has: from all
+/// vectors that are known of either side, since a left vector has as large a part along its own
+/// right one as any vector of its norm.
+template <backend B, class Multiply>
+void look_again(const B& be, index_t k, const std::vector<index_t>& which, double rounding,
+                const eigenvalue_options& options, const std::vector<Spectrum>& other,
+                std::vector<Spectrum>& found, Multiply&& multiply) {
+  std::vector<std::size_t> at;
+  std::vector<index_t> points;
+  std::vector<KrylovSchur> methods;
+  for (std::size_t j = 0; j < found.size(); ++j) {
+    if (missed_values(found[j], other[j], options).empty()) continue;
+    Eigen::VectorXd start = Eigen::VectorXd::Zero(k);
+    for (const Spectrum* side : std::initializer_list<const Spectrum*>{&found[j], &other[j]}) {
+      start += (side->right.real() + side->right.imag()).rowwise().sum();
     }
-    if (best < 0) break;
-    taken[static_cast<std::size_t>(best)] = true;
-    // Jᵀ x = λ x is x^T J = λ x^T, so yᴴ is x^T: y is the conjugate.
-    const Eigen::VectorXcd y = transpose.right.col(best).conjugate();
-    const double condition =
-        1 / std::max(std::abs(y.dot(right.right.col(i))), std::numeric_limits<double>::min());
-    const double apart = std::abs(transpose.values[best] - right.values[i]);
-    // (λ - λ') yᴴ x is as small as the errors for any two values, so the pair's own condition
-    // proves nothing: they are one value where they differ by what the spaces' conditions allow, or
-    // by far less than either from the next.
-    const double errors = right.condition[i] * right.backward_error[i] +
-                          transpose.condition[best] * transpose.backward_error[best];
-    double gap = right.norm;
-    for (index_t l = 0; l < right.size(); ++l) {
-      if (l != i) gap = std::min(gap, std::abs(right.values[l] - right.values[i]));
-    }
-    for (index_t l = 0; l < transpose.size(); ++l) {
-      if (l != best) gap = std::min(gap, std::abs(transpose.values[l] - right.values[i]));
-    }
-    if (!(apart <= std::max(10 * errors * right.norm, 0.02 * gap))) continue;
-    right.left.col(i) = y;
-    right.condition[i] = condition;
+    KrylovSchur method(k, options, rounding);
+    method.begin_with(start, found[j].products);
+    if (method.done()) continue;
+    at.push_back(j);
+    points.push_back(which[j]);
+    methods.push_back(std::move(method));
   }
-  if (transpose.status == spectral_status::ill_conditioned ||
-      (right.status == spectral_status::converged && right.size() > 0 &&
-       right.condition.maxCoeff() > 1 / ill_conditioned_cosine)) {
-    right.status = spectral_status::ill_conditioned;
+  if (at.empty()) return;
+  std::vector<Spectrum> again = krylov_spectra(be, k, points, std::move(methods), multiply);
+  for (std::size_t i = 0; i < at.size(); ++i) {
+    Spectrum& old = found[at[i]];
+    const bool better = again[i].status != spectral_status::max_products &&
+                        missed_values(again[i], old, options).empty();
+    old.products = again[i].products;
+    if (better) old = std::move(again[i]);
   }
 }
 
 }  // namespace detail
 
 /// The leading eigenvalues of J_f at each point, each with its backward error and condition number.
+///
+/// With left vectors by Krylov spaces the values of the transpose are a second opinion: where
+/// either side has a leading value that the other has missed, that side is begun again from all
+/// vectors that are known, and a value that is still known by the transpose alone is given with a
+/// right vector of NaN. Without them, and where both sides miss a value, nothing shows the miss:
+/// see `KrylovSchur`. The dense method misses none.
 ///
 /// The forward error of a simple value is about backward_error × norm × condition; of one that is
 /// said to be ill-conditioned that is no bound.
@@ -165,8 +169,12 @@ inline void match_left_vectors(Spectrum& right, const Spectrum& transpose) {
 /// product and point goes each way. Points are taken in blocks whose spaces fit 512 MiB. Results do
 /// not depend on the other points or the number of threads, if the map's jvp does not.
 ///
+/// A left vector that is not found, since the transpose's space has no value near enough, is NaN,
+/// and the condition number the lower bound from the space. Vectors of a multiple value that is not
+/// defective are dual: yᵢᴴ xⱼ = 0 for i ≠ j.
+///
 /// Cost: dense k jvps and about 25 k³ flops a point; else see `KrylovSchur`, once more with vjps
-/// for left vectors.
+/// for left vectors, and some more where a value was missed, within `max_products` a side.
 /// @param map with jvp; for left vectors and a method that is not dense, with vjp
 /// @param points k × n in host memory
 /// @return one spectrum a point, `non_finite` where the point or J is not
@@ -218,15 +226,19 @@ template <basin::backend B, class Map>
   for (index_t first = 0; first < points.cols(); first += block) {
     std::vector<index_t> which(static_cast<std::size_t>(std::min(block, points.cols() - first)));
     std::iota(which.begin(), which.end(), first);
-    auto some = detail::krylov_spectra(
-        be, k, which, rounding, inner,
-        [&](const auto& at, const auto& V) { return products.forward(at, V); });
+    const auto methods = [&] {
+      return std::vector<KrylovSchur>(which.size(), KrylovSchur(k, inner, rounding));
+    };
+    const auto forward = [&](const auto& at, const auto& V) { return products.forward(at, V); };
+    auto some = detail::krylov_spectra(be, k, which, methods(), forward);
     if constexpr (has_vjp<Map, B>) {
       if (options.left_vectors) {
-        const auto transposes = detail::krylov_spectra(
-            be, k, which, rounding, inner,
-            [&](const auto& at, const auto& U) { return products.transposed(at, U); });
+        const auto back = [&](const auto& at, const auto& U) { return products.transposed(at, U); };
+        auto transposes = detail::krylov_spectra(be, k, which, methods(), back);
+        detail::look_again(be, k, which, rounding, inner, transposes, some, forward);
+        detail::look_again(be, k, which, rounding, inner, some, transposes, back);
         for (std::size_t j = 0; j < some.size(); ++j) {
+          detail::add_missed(some[j], transposes[j], inner);
           detail::match_left_vectors(some[j], transposes[j]);
           if (!options.right_vectors) some[j].right.resize(0, 0);
         }

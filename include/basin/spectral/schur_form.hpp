@@ -63,6 +63,25 @@ class SchurForm {
     return values;
   }
 
+  /// Places on the diagonal in the order of their values, a conjugate pair side by side even where
+  /// it is repeated.
+  template <class Before>
+  [[nodiscard]] std::vector<index_t> ordered(const Before& before) const {
+    const Eigen::VectorXcd all = values();
+    std::vector<index_t> firsts;
+    for (index_t i = 0; i < size(); ++i) {
+      if (!(all[i].imag() < 0)) firsts.push_back(i);
+    }
+    std::stable_sort(firsts.begin(), firsts.end(),
+                     [&](index_t a, index_t b) { return before(all[a], all[b]); });
+    std::vector<index_t> places;
+    for (const index_t i : firsts) {
+      places.push_back(i);
+      if (all[i].imag() > 0) places.push_back(i + 1);
+    }
+    return places;
+  }
+
   /// Sorts the blocks so that before(a, b) holds of none that stands behind another, as far as
   /// swaps are stable (Bai and Demmel 1993): two blocks whose values can hardly be told apart stay.
   template <class Before>

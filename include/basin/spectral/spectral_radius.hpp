@@ -21,12 +21,16 @@ namespace basin {
 /// The spectral radii max |λ| of J_f at the columns of `points`: at a fixed point the rate at
 /// which errors decay in the end, if below 1. Not the spectral norm, which is at least this and
 /// bounds every single step (`spectral_norm`).
-/// @param map with jvp
+///
+/// The errors (`eigenvalue_errors`) go by condition numbers, for which a method that is not dense
+/// needs left vectors. Of a map without vjp, or where the left vector is not found, the condition
+/// number within the Krylov space stands in: a lower bound, and the error may be larger.
+/// @param map with jvp; with vjp the errors are known where the method is not dense
 /// @param points k × n in host memory
 /// @param options `count`, `order` and vectors are not used
 /// @throws size_error unless the map takes and gives k rows; argument_error if a setting is out
 ///   of its range
-/// Cost: that of `eigenvalues` for one value.
+/// Cost: that of `eigenvalues` for one value, with its left vector.
 ///
 /// @code
 /// #include <iostream>
@@ -59,7 +63,8 @@ template <basin::backend B, class Map>
     options = {.count = std::max<index_t>(k, 1), .method = eigenvalue_method::dense};
   }
   options.order = eigenvalue_order::modulus;
-  options.right_vectors = options.left_vectors = false;
+  options.right_vectors = false;
+  options.left_vectors = has_vjp<Map, B> && !options.is_dense(k);
   const auto found = eigenvalues(be, map, points, options);
   ColumnValues radii = detail::no_values(points.cols());
   for (index_t j = 0; j < radii.size(); ++j) {

@@ -40,16 +40,20 @@ inline constexpr double ill_conditioned_cosine = 1e-7;
 }
 
 /// Leading eigenvalues of one k × k Jacobian, in the order that was asked for. Of a conjugate
-/// pair the value with the positive imaginary part comes first.
+/// pair the value with the positive imaginary part comes first, and then the other.
 struct Spectrum {
   Eigen::VectorXcd values;         ///< m of them
   Eigen::VectorXd backward_error;  ///< ‖J x - λ x‖ / ‖J‖ of each, ‖x‖ = 1
   /// 1 / |yᴴ x| of each, its condition number (Wilkinson 1965), with x and y the right and left
-  /// vectors of norm 1; 1 / ε or more for a defective value. Where the left vectors are not known,
-  /// a lower bound: that of the value within the Krylov space.
+  /// vectors of norm 1. Rounding splits a defective value of a Jordan block of p rows into p values
+  /// with condition numbers of about ε^(1/p - 1): 1e8 for p = 2, 1 / ε at most. Where the left
+  /// vector is not known, a lower bound: that of the value within the Krylov space.
   Eigen::VectorXd condition;
-  Eigen::MatrixXcd right;  ///< k × m eigenvectors of norm 1; 0 × 0 unless asked for
-  Eigen::MatrixXcd left;   ///< k × m, yᴴ J = λ yᴴ; 0 × 0 unless asked for
+  /// k × m eigenvectors of norm 1; 0 × 0 unless asked for. NaN where only the transpose shows the
+  /// value.
+  Eigen::MatrixXcd right;
+  /// k × m, yᴴ J = λ yᴴ, of norm 1; 0 × 0 unless asked for. NaN where it was not found.
+  Eigen::MatrixXcd left;
   /// ‖J‖_F where the method is dense, else a lower bound of ‖J‖₂ from the space.
   double norm = std::numeric_limits<double>::quiet_NaN();
   spectral_status status = spectral_status::non_finite;

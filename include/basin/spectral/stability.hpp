@@ -137,9 +137,11 @@ struct Stability {
 ///
 /// An eigenvalue counts as stable, marginal or unstable only if it is so with its estimated error
 /// (`eigenvalue_errors`); one whose error reaches over an edge of the band counts as undecided, and
-/// so may the point. That f(z) = z is not tested. A point on a continuum of fixed points is
-/// marginal: every non-zero fixed point of a homogeneous network, where J z = z, and every point of
-/// an orthogonal projection.
+/// so may the point. A Krylov space may miss a leading value; one that the transpose's space shows
+/// counts (see `eigenvalues`), one that both miss, or that a map without vjp cannot show, does not:
+/// where a verdict must not err, use the dense method. That f(z) = z is not tested. A point on a
+/// continuum of fixed points is marginal: every non-zero fixed point of a homogeneous network,
+/// where J z = z, and every point of an orthogonal projection.
 ///
 /// @param map with jvp; with vjp condition numbers are known where the method is not dense
 /// @param points k × n in host memory
