@@ -13,7 +13,7 @@ foreach(header IN LISTS headers)
     continue()  # needs a library that is not here, as CMake has said
   endif()
   if("safetensors.hpp" IN_LIST basin_io_missing AND
-     header MATCHES "model/model_file|training/checkpoint|training/trainer|attractor/atlas_file|attractor/atlas_text")
+     header MATCHES "model/model_file|model/taef2|training/checkpoint|training/trainer|attractor/atlas_file|attractor/atlas_text")
     continue()
   endif()
   if(NOT basin_flow AND header MATCHES "dynamics/(adams|dopri5|odeint|rkf78|runge_kutta4)")
