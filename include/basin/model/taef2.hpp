@@ -130,7 +130,7 @@ class Taef2Builder {
 }  // namespace detail
 
 /// TAEF2 for images of a size: three channels with values in [0, 1], codes of 32 × height / 8 ×
-/// width / 8 numbers. 2.4 million parameters. Its tensors keep their names behind "enc." and
+/// width / 8 numbers. 2.7 million parameters. Its tensors keep their names behind "enc." and
 /// "dec.", those within a block with "body." before their number.
 /// @param encoder, decoder taef2_encoder.safetensors and taef2_decoder.safetensors, in any
 ///   floating-point type
@@ -139,9 +139,9 @@ class Taef2Builder {
 /// @throws file_error that names the file, the offset and the reason, if one is damaged or has
 ///   other tensors
 ///
-/// From random codes, in float, the map of 8 × 8 images settles. That of 16 × 16 is chaotic for
-/// hundreds of iterations and settles then. That of 32 × 32 (k = 512) is chaotic after 500, with
-/// leading Lyapunov exponents of 0.12 and 0.15 ± 0.01 for two of three codes.
+/// From random codes, in float, the map of 8 × 8 images settles, and that of 16 × 16 after some
+/// hundreds of iterations. That of 32 × 32 (k = 512) is chaotic for 500 at least, with leading
+/// Lyapunov exponents of 0.12 and 0.15 ± 0.01, from two of three codes.
 ///
 /// Cost of f = E∘D: half a million multiplications a pixel.
 template <class Scalar>
