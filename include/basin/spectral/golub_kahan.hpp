@@ -142,8 +142,9 @@ struct small_svd {
 /// Aᵀ U = V Bᵀ + β v eᵀ; all of B is what products have shown, so that it stands for inexact
 /// products too.
 ///
-/// A space that one vector spans holds one vector of a multiple singular value; where it closes,
-/// it goes on from a random vector, which finds the others.
+/// A space that one vector spans holds one vector of a multiple singular value. Where it closes
+/// before it is full, it goes on from a random vector, which finds the others as far as they fit; a
+/// space that is full by then may give a multiple value fewer times than it has.
 ///
 /// Memory: (dimension + 1) (rows + columns) numbers. Cost: beside the products 8 k times the
 /// space's size for each, and about 100 dimension³ flops for each decomposition of B, of which

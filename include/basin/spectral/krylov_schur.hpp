@@ -34,10 +34,10 @@ namespace basin {
 /// finds is no better than what is kept. A space that does not close shows a multiple value by
 /// rounding alone, and may end before.
 ///
-/// No method that goes by products alone can be sure of the leading values: one whose vector has a
-/// small part in the first vector may be missed, and of a random matrix of 300 rows some leading
-/// value is in one case of five (ARPACK's share too), with true residuals of what is found. See
-/// `eigenvalues` for what left vectors show.
+/// No method that goes by products alone is sure of the leading values: one whose vector has a
+/// small part in the first vector may be missed, though what is found is right. Of 40 Gaussian
+/// matrices of 300 rows one of the six leading values is missed in 10 (ARPACK misses as many), and
+/// in one where the values of the transpose are a second opinion (`eigenvalues`).
 ///
 /// Memory: (dimension + 1) k numbers. Cost: 4 k times the space's size an orthogonalisation, and
 /// about 25 dimension³ flops for each Schur form, of which there is one in four products once the
