@@ -81,7 +81,8 @@ struct Wandering {
   double nearest = 0;   ///< smallest such distance, over the diameter
   /// ‖z_T - z_0‖ / Σ ‖z_{t+1} - z_t‖ over the iterations that count: 1 straight ahead.
   double straightness = 0;
-  /// The way of the second half of those iterations over that of the first.
+  /// The mean step of the second half of those iterations over that of the first, or that of the
+  /// `max_period` behind them over that of the second half, whichever is more.
   double shrinking = 1;
 };
 
@@ -118,7 +119,7 @@ namespace detail {
 ///
 /// | kind | evidence |
 /// |---|---|
-/// | settling | stays where it is; or λ is not above 0, and steps shrink by a tenth or more |
+/// | settling | stays where it is; or λ is not above 0, and steps shrink by a tenth, twice |
 /// | cycle | λ not above 0, and it returns after `period` iterations |
 /// | slow_drift | λ is 0 within the resolution, the way is straight: more than half of its length |
 /// | quasi_periodic | λ is 0 within the resolution, and it comes back to a tenth of the diameter |
@@ -175,12 +176,15 @@ template <basin::backend B, class Map>
   typename B::matrix Z = be.make_matrix(k, n);
   typename B::matrix F = be.make_matrix(k, n);
   upload(be, origin, columns(be, Z, 0, n));
-  host state(k, n);
+  host state(k, n), before = origin;
+  Eigen::VectorXd way = Eigen::VectorXd::Zero(n);
   for (index_t t = 0; t < options.max_period; ++t) {
     evaluate(be, map, columns(be, std::as_const(Z), 0, n), columns(be, F, 0, n));
     std::swap(Z, F);
     download(be, columns(be, std::as_const(Z), 0, n), state);
     distances.row(t) = (state - origin).template cast<double>().colwise().norm();
+    way += (state - before).template cast<double>().colwise().norm().transpose();
+    before.swap(state);
   }
   for (index_t j = 0; j < n; ++j) {
     Wandering& w = found[static_cast<std::size_t>(j)];
@@ -191,6 +195,10 @@ template <basin::backend B, class Map>
       w.straightness = e.path > 0 ? e.displacement / e.path : 0;
       const double early = e.path - e.late_path;
       w.shrinking = early > 0 ? e.late_path / early : 1;
+      // Steps that have become shorter by chance become longer again.
+      const double late = e.late_path / (steps / 2),
+                   next = way[j] / static_cast<double>(options.max_period);
+      if (late > 0) w.shrinking = std::max(w.shrinking, next / late);
       w.diameter = distances.col(j).maxCoeff();
       w.nearest = w.diameter > 0 ? distances.col(j).minCoeff() / w.diameter : 0;
       const double rounding = 100 * static_cast<double>(std::numeric_limits<scalar>::epsilon());
