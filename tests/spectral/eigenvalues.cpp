@@ -341,8 +341,8 @@ TEST_CASE("a value without a left vector of its own is not given another's", "[s
 }
 
 namespace {
-// Values 0.9, 0.8, 0.7 and small ones, but for one of 1.5 with these right and left vectors.
-Eigen::MatrixXd with_one_large(const Eigen::VectorXd& x, const Eigen::VectorXd& y) {
+// Values 0.9, 0.8, 0.7 and small ones, but for a larger one with these right and left vectors.
+Eigen::MatrixXd with_one_large(double large, const Eigen::VectorXd& x, const Eigen::VectorXd& y) {
   const index_t k = x.size();
   const Eigen::MatrixXd Q = matrices::orthogonal(k, 12);
   Eigen::VectorXd d = Eigen::VectorXd::LinSpaced(k, -0.05, 0.05);
@@ -350,7 +350,7 @@ Eigen::MatrixXd with_one_large(const Eigen::VectorXd& x, const Eigen::VectorXd& 
   const Eigen::MatrixXd B = Q * d.asDiagonal() * Q.transpose();
   const Eigen::MatrixXd P = x * y.transpose() / y.dot(x);
   const Eigen::MatrixXd rest = Eigen::MatrixXd::Identity(k, k) - P;
-  return 1.5 * P + rest * B * rest;
+  return large * P + rest * B * rest;
 }
 
 // The part of v that is orthogonal to u.
@@ -364,32 +364,41 @@ TEST_CASE("a leading value that one side's first vector lacks is found", "[spect
   const Eigen::VectorXd first =
       basin::KrylovSchur(k, {.method = eigenvalue_method::krylov_schur}).direction();
   const Eigen::VectorXd u = maps::starts(k, 1, 20), v = maps::starts(k, 1, 21);
-  const eigenvalue_options options{.count = 3,
-                                   .right_vectors = true,
-                                   .left_vectors = true,
-                                   .method = eigenvalue_method::krylov_schur,
-                                   .dimension = 6};
-  for (const bool of_right : {true, false}) {
-    // No Krylov space from a vector holds x where the vector is orthogonal to y.
-    const Eigen::VectorXd x = of_right ? u : across(u, first);
-    const Eigen::VectorXd y = of_right ? across(v, first) : v;
-    const Eigen::MatrixXd A = with_one_large(x, y);
-    INFO((of_right ? "missed by J" : "missed by the transpose"));
-    if (of_right) {
+  for (const index_t count : {1, 3}) {
+    const double large = count == 1 ? 0.95 : 1.5;
+    const eigenvalue_options options{.count = count,
+                                     .right_vectors = true,
+                                     .left_vectors = true,
+                                     .method = eigenvalue_method::krylov_schur,
+                                     .dimension = 6};
+    for (const bool of_right : {true, false}) {
+      // No Krylov space from a vector holds x where the vector is orthogonal to y.
+      const Eigen::VectorXd x = of_right ? u : across(u, first);
+      const Eigen::VectorXd y = of_right ? across(v, first) : v;
+      const Eigen::MatrixXd A = with_one_large(large, x, y);
+      INFO("count " << count << (of_right ? ", missed by J" : ", missed by the transpose"));
       eigenvalue_options alone = options;
       alone.left_vectors = false;
-      REQUIRE(spectrum_of(A, alone).radius() < 1);  // else this test shows nothing
+      // Else this test shows nothing.
+      const Eigen::MatrixXd side = of_right ? A : A.transpose();
+      REQUIRE(spectrum_of(side, alone).radius() < large - 0.01);
+      const Spectrum s = spectrum_of(A, options);
+      CHECK(s.status == spectral_status::converged);
+      REQUIRE(s.size() >= count);
+      CHECK(std::abs(s.values[0] - large) < 1e-6);
+      CHECK(std::abs(s.right.col(0).dot(x.cast<std::complex<double>>())) / x.norm() ==
+            Approx(1).epsilon(1e-6));
+      CHECK(std::abs(s.left.col(0).dot(y.cast<std::complex<double>>())) / y.norm() ==
+            Approx(1).epsilon(1e-6));
+      CHECK(s.condition[0] == Approx(x.norm() * y.norm() / std::abs(x.dot(y))).epsilon(1e-6));
     }
-    const Spectrum s = spectrum_of(A, options);
-    CHECK(s.status == spectral_status::converged);
-    REQUIRE(s.size() >= 3);
-    CHECK(std::abs(s.values[0] - 1.5) < 1e-6);
-    CHECK(std::abs(s.right.col(0).dot(x.cast<std::complex<double>>())) / x.norm() ==
-          Approx(1).epsilon(1e-6));
-    CHECK(std::abs(s.left.col(0).dot(y.cast<std::complex<double>>())) / y.norm() ==
-          Approx(1).epsilon(1e-6));
-    CHECK(s.condition[0] == Approx(x.norm() * y.norm() / std::abs(x.dot(y))).epsilon(1e-6));
   }
+  // Where all of J's products with the first space vanish, so does its norm.
+  const Eigen::MatrixXd rank_one = u * across(v, first).transpose();
+  const Spectrum s = spectrum_of(
+      rank_one, {.count = 1, .left_vectors = true, .method = eigenvalue_method::krylov_schur});
+  CHECK(s.values[0].real() == Approx(across(v, first).dot(u)));
+  CHECK(s.backward_error[0] < 1e-8);
 }
 
 TEST_CASE("multiple values are all found where the space closes", "[spectral]") {

@@ -144,8 +144,9 @@ void look_again(const B& be, index_t k, const std::vector<index_t>& which, doubl
   std::vector<Spectrum> again = krylov_spectra(be, k, points, std::move(methods), multiply);
   for (std::size_t i = 0; i < at.size(); ++i) {
     Spectrum& old = found[at[i]];
-    const bool better = again[i].status != spectral_status::max_products &&
-                        missed_values(again[i], old, options).empty();
+    const bool known = again[i].status == spectral_status::converged ||
+                       again[i].status == spectral_status::ill_conditioned;
+    const bool better = known && missed_values(again[i], old, options).empty();
     old.products = again[i].products;
     if (better) old = std::move(again[i]);
   }

@@ -99,12 +99,12 @@ inline void orthonormalise_multiple(const Eigen::VectorXcd& values, double near,
     const auto i = static_cast<std::size_t>(p.of_one), l = static_cast<std::size_t>(p.of_other);
     if (taken[i] || known[l]) continue;
     // Conditions within a space are lower bounds: what is far nearer than any other is the same.
-    double gap = one.norm;
+    double gap = other.size() > 1 ? one.norm : 0;
     for (index_t next = 0; next < other.size(); ++next) {
       if (next == p.of_other) continue;
       gap = std::min(gap, std::abs(other.values[next] - other.values[p.of_other]));
     }
-    if (p.apart > std::max(errors[p.of_one] + other_errors[p.of_other], 0.1 * gap)) continue;
+    if (p.apart > std::max(errors[p.of_one] + other_errors[p.of_other], 0.02 * gap)) continue;
     taken[i] = known[l] = true;
   }
   double last = std::numeric_limits<double>::infinity();
@@ -125,6 +125,10 @@ inline void add_missed(Spectrum& right, const Spectrum& transpose,
                        const eigenvalue_options& options) {
   const std::vector<index_t> missed = missed_values(right, transpose, options);
   if (missed.empty()) return;
+  // The errors are relative to the norm, of which each side has a lower bound.
+  const double norm = std::max(right.norm, transpose.norm);
+  right.backward_error *= right.norm / norm;
+  right.norm = norm;
   Spectrum all = right;
   const index_t m = right.size();
   const index_t n = m + static_cast<index_t>(missed.size());
@@ -135,7 +139,7 @@ inline void add_missed(Spectrum& right, const Spectrum& transpose,
   for (index_t i = m; i < n; ++i) {
     const index_t from = missed[static_cast<std::size_t>(i - m)];
     all.values[i] = transpose.values[from];
-    all.backward_error[i] = transpose.backward_error[from] * transpose.norm / right.norm;
+    all.backward_error[i] = transpose.backward_error[from] * transpose.norm / norm;
     all.condition[i] = transpose.condition[from];
     all.right.col(i).setConstant(std::numeric_limits<double>::quiet_NaN());
   }
