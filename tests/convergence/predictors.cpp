@@ -4,6 +4,7 @@
 
 #include <basin/convergence/predictors/formulas.hpp>
 #include <basin/convergence/predictors/koenigs.hpp>
+#include <basin/convergence/predictors/kriging.hpp>
 #include <basin/convergence/predictors/leap.hpp>
 #include <basin/convergence/predictors/observed.hpp>
 #include <basin/convergence/predictors/sampled_map.hpp>
@@ -228,6 +229,66 @@ TEST_CASE("an orbit that blows up has no count, and any number of iterations may
   CHECK(asked.predict(some).evaluations == fresh.predict(some).evaluations);
 }
 
+TEST_CASE("ordinary kriging", "[convergence]") {
+  // Two values: at the one without nugget, it and no error; between them the mean; far away the
+  // mean, with the variance 1 + 1 / (1ᵀ K⁻¹ 1) times that of the likelihood, (b - a)² / 2 (1 - c).
+  const auto covariance = [](double d) {
+    return (1 + std::sqrt(3.0) * d) * std::exp(-std::sqrt(3.0) * d);
+  };
+  const Eigen::MatrixXd places = Eigen::RowVector2d(0, 0.8);
+  const Eigen::Vector2d values(2, 5);
+  const auto at = [&](double x) {
+    return basin::detail::ordinary_kriging(places, values, Eigen::VectorXd::Constant(1, x), 0);
+  };
+  CHECK(at(0).mean == Approx(2));
+  CHECK(at(0).error < 1e-6);
+  CHECK(at(0.8).mean == Approx(5));
+  CHECK(at(0.4).mean == Approx(3.5));
+  CHECK(at(100).mean == Approx(3.5));
+  const double c = covariance(0.8);
+  CHECK(at(100).error == Approx(std::sqrt(9 / (2 * (1 - c)) * (1 + (1 + c) / 2))));
+  CHECK(at(0.4).error < at(1.2).error);
+  // A constant is known everywhere.
+  const auto same =
+      basin::detail::ordinary_kriging(places, Eigen::Vector2d(3, 3), Eigen::VectorXd::Zero(1));
+  CHECK(same.mean == Approx(3));
+  CHECK(same.error < 1e-6);
+}
+
+TEST_CASE("kriging between orbits that were followed", "[convergence]") {
+  auto map = two_attractors();
+  const basin::prediction_task task = task_of_two(map);
+  const Eigen::MatrixXd points = 2 * maps::starts(2, 300, 12);
+  const auto truth = basin::count_iterations(one, map, task, points);
+  // Where leaps are true steps, what is kept is exact, and the rest is interpolation.
+  const basin::kriging exact{.orbits = {.most = 1, .linear = 0.05}, .first = 100};
+  const auto said = ask(map, exact, task, points);
+  const auto followed = ask(map, exact.orbits, task, points);
+  CHECK(5 * said.evaluations < 4 * followed.evaluations);
+  index_t labels = 0, close = 0;
+  for (index_t j = 0; j < 300; ++j) {
+    const auto at = static_cast<std::size_t>(j);
+    if (j < 100) CHECK(said[j].iterations == followed[j].iterations);
+    labels += said[j].attractor == truth.attractor[at];
+    const auto t = static_cast<double>(truth.iterations[at]);
+    close += said[j].iterations && std::abs(*said[j].iterations - t) <= 1 + 0.2 * t;
+  }
+  CHECK(labels >= 295);
+  CHECK(close >= 290);
+  // Without tolerance every orbit is followed to its end.
+  const auto strict =
+      ask(map, basin::kriging{.orbits = exact.orbits, .tolerance = 0}, task, points);
+  CHECK(strict.evaluations == followed.evaluations);
+  CHECK(strict[299].iterations == followed[299].iterations);
+  // What was kept serves later batches: blocks may come in several.
+  auto ready = basin::prepare(one, map, exact, task);
+  const auto early = ready.predict(points.leftCols(150));
+  const auto late = ready.predict(points.rightCols(150));
+  CHECK(early.evaluations + late.evaluations == said.evaluations);
+  for (index_t j = 150; j < 300; ++j) CHECK(late[j - 150].iterations == said[j].iterations);
+  CHECK(ready.predict(points.leftCols(0)).size() == 0);
+}
+
 TEST_CASE("no count is predicted beyond the rule's iterations", "[convergence]") {
   const Eigen::Matrix2d W = Eigen::Vector2d(0.9, 0.3).asDiagonal();
   auto map = basin::affine(Eigen::MatrixXd(W));
@@ -253,6 +314,7 @@ TEST_CASE("no count is predicted beyond the rule's iterations", "[convergence]")
   check(basin::observed{3});
   check(basin::koenigs{3});
   check(basin::leap{});
+  check(basin::kriging{});
   check(basin::sampled_map{});
   check(basin::trajectory_library{3});
   // Where the rule is met within the true steps.
@@ -344,6 +406,7 @@ TEST_CASE("where predictors do not apply", "[convergence]") {
     check(basin::observed{2});
     check(basin::koenigs{2});
     check(basin::leap{});
+    check(basin::kriging{});
   }
   // A Jordan block has no amplitudes.
   Eigen::Matrix2d block;
@@ -361,6 +424,8 @@ TEST_CASE("where predictors do not apply", "[convergence]") {
   // Sizes and settings.
   CHECK_THROWS_WITH(basin::prepare(one, jordan, basin::leap{.most = 0}, task),
                     "leap: most is 0, must be at least 1");
+  CHECK_THROWS_WITH(basin::prepare(one, jordan, basin::kriging{.neighbors = 1}, task),
+                    "kriging: neighbors is 1, must be at least 2");
   CHECK_THROWS_WITH(basin::prepare(one, jordan, basin::koenigs{-2}, task),
                     "koenigs: steps is -2, must not be negative");
   auto ready = basin::prepare(one, jordan, basin::paper_formula{}, task);

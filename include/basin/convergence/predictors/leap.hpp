@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,17 @@ class leap::state {
       : p_(p), be_(be), map_(map), task_(task), ends_(be, map, task.known) {}
 
   [[nodiscard]] Predictions predict(const Eigen::Ref<const Eigen::MatrixXd>& points) {
+    return follow(points,
+                  [](index_t, double, const auto&, const auto&) -> std::optional<prediction> {
+                    return std::nullopt;
+                  });
+  }
+  /// As `predict`, but shows each state that it evaluates: `visit(j, clock, z, v)` of start j,
+  /// after `clock` iterations as it believes at z, where f(z) - z is v. What that returns, if
+  /// anything, is the prediction, and the start is not followed on. It is not called at the end of
+  /// an orbit.
+  template <class Visit>
+  [[nodiscard]] Predictions follow(const Eigen::Ref<const Eigen::MatrixXd>& points, Visit&& visit) {
     require_size("predict", "number of rows of the starts", points.rows(),
                  task_.known.centers.rows());
     const index_t n = points.cols();
@@ -84,6 +96,11 @@ class leap::state {
         if (ended(o, here.col(column), V.col(column), nearest[i], said[j])) continue;
         if (e >= p_.max_evaluations || o.clock > clock_limit()) {
           said[j] = prediction::none(not_applicable::unfinished);
+          continue;
+        }
+        const auto known = visit(j, o.clock, here.col(column), V.col(column));
+        if (known) {
+          said[j] = *known;
           continue;
         }
         Z.col(j) = here.col(column) + advance(o, V.col(column));
