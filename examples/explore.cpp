@@ -45,6 +45,7 @@
 #include <basin/convergence/benchmark_predictors.hpp>
 #include <basin/convergence/predictors/formulas.hpp>
 #include <basin/convergence/predictors/koenigs.hpp>
+#include <basin/convergence/predictors/kriging.hpp>
 #include <basin/convergence/predictors/leap.hpp>
 #include <basin/convergence/predictors/observed.hpp>
 #include <basin/convergence/predictors/sampled_map.hpp>
@@ -353,7 +354,7 @@ basin::PredictorBenchmark compare_predictors(const basin::cpu<Scalar>& be, Map& 
         basin::sufficient_iterations{}, basin::asymptotic_iterations{}, basin::non_normal{},
         basin::observed{}, basin::koenigs{}, basin::leap{}, basin::trajectory_library{}, more...);
   };
-  return f.atlas.k <= 3 ? compare(basin::sampled_map{}) : compare();
+  return f.atlas.k <= 3 ? compare(basin::sampled_map{}) : compare(basin::kriging{});
 }
 
 void print_predictors(const basin::PredictorBenchmark& predictors) {

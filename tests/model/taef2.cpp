@@ -8,6 +8,7 @@
 #include <basin/io/safetensors.hpp>
 #include <basin/map/concept.hpp>
 #include <basin/model/taef2.hpp>
+#include <basin/spectral/wandering.hpp>
 
 #include "../catch.hpp"
 #include "../io/files.hpp"
@@ -94,4 +95,27 @@ TEST_CASE("the soft clamp and its derivatives", "[model]") {
           Approx((f.derivative(x + h, f(x + h)) - f.derivative(x - h, f(x - h))) / (2 * h))
               .margin(1e-9));
   }
+}
+
+// Some minutes: k = 512, and an iteration passes an image of 32 x 32 through both halves.
+TEST_CASE("codes of TAEF2 wander, and how", "[.][full]") {
+  if (!there()) return;
+  auto model = load<float>({32, 32});
+  auto map = model.latent_map();
+  const basin::cpu<float> be;
+  Eigen::MatrixXf codes(model.latent_size(), 3);
+  basin::fill_normal(be, {.seed = 1, .stream = 0}, basin::columns(be, codes, 0, 3));
+  const auto found =
+      basin::wandering(be, map, codes.cast<double>(),
+                       {.exponents = {.transient = 500, .steps = 500}, .max_period = 200});
+  int chaotic = 0;
+  for (const auto& w : found) {
+    WARN(to_string(w.kind) << ", leading exponent " << w.exponents.values[0] << " +- "
+                           << w.exponents.errors[0] << ", resolution " << w.resolution
+                           << ", diameter " << w.diameter << ", period " << w.period);
+    CHECK(w.exponents.finite);
+    CHECK(w.period == 0);
+    chaotic += w.kind == basin::wandering_kind::chaos;
+  }
+  CHECK(chaotic >= 1);
 }
