@@ -72,19 +72,17 @@ inline void orthonormalise_multiple(const Eigen::VectorXcd& values, double near,
   }
 }
 
-/// Values of `other` that `one` has not, though by more than their errors they stand before its
-/// last: `one` has missed them.
-/// @param one ends behind the values that were asked for
-[[nodiscard]] inline std::vector<index_t> missed_values(const Spectrum& one, const Spectrum& other,
-                                                        const eigenvalue_options& options) {
+/// Pairs off values of two spectra, those that are nearest to each other first.
+/// @param same says of value i of `one` and l of `other` whether they may be one value
+/// @return for each value of `one` its partner among those of `other`, -1 for none
+template <class Same>
+[[nodiscard]] std::vector<index_t> pair_off(const Spectrum& one, const Spectrum& other,
+                                            const Same& same) {
   struct pair {
     double apart;
     index_t of_one, of_other;
   };
   std::vector<pair> pairs;
-  const auto size_of = [&](std::complex<double> value) {
-    return options.order == eigenvalue_order::modulus ? std::abs(value) : value.real();
-  };
   for (index_t i = 0; i < one.size(); ++i) {
     for (index_t l = 0; l < other.size(); ++l) {
       pairs.push_back({std::abs(one.values[i] - other.values[l]), i, l});
@@ -92,28 +90,42 @@ inline void orthonormalise_multiple(const Eigen::VectorXcd& values, double near,
   }
   std::stable_sort(pairs.begin(), pairs.end(),
                    [](const pair& a, const pair& b) { return a.apart < b.apart; });
-  const Eigen::VectorXd errors = eigenvalue_errors(one), other_errors = eigenvalue_errors(other);
-  std::vector<bool> taken(static_cast<std::size_t>(one.size()));
-  std::vector<bool> known(static_cast<std::size_t>(other.size()));
+  std::vector<index_t> partner(static_cast<std::size_t>(one.size()), -1);
+  std::vector<bool> taken(static_cast<std::size_t>(other.size()));
   for (const pair& p : pairs) {
     const auto i = static_cast<std::size_t>(p.of_one), l = static_cast<std::size_t>(p.of_other);
-    if (taken[i] || known[l]) continue;
+    if (partner[i] >= 0 || taken[l] || !same(p.of_one, p.of_other)) continue;
+    partner[i] = p.of_other;
+    taken[l] = true;
+  }
+  return partner;
+}
+
+/// Values of `other` that `one` has not, though by more than their errors they stand before its
+/// last: `one` has missed them.
+/// @param one ends behind the values that were asked for
+[[nodiscard]] inline std::vector<index_t> missed_values(const Spectrum& one, const Spectrum& other,
+                                                        const eigenvalue_options& options) {
+  const auto size_of = [&](std::complex<double> value) {
+    return options.order == eigenvalue_order::modulus ? std::abs(value) : value.real();
+  };
+  const Eigen::VectorXd errors = eigenvalue_errors(one), other_errors = eigenvalue_errors(other);
+  const std::vector<index_t> partner = pair_off(one, other, [&](index_t i, index_t l) {
     // Conditions within a space are lower bounds: what is far nearer than any other is the same.
     double gap = other.size() > 1 ? one.norm : 0;
     for (index_t next = 0; next < other.size(); ++next) {
-      if (next == p.of_other) continue;
-      gap = std::min(gap, std::abs(other.values[next] - other.values[p.of_other]));
+      if (next != l) gap = std::min(gap, std::abs(other.values[next] - other.values[l]));
     }
-    if (p.apart > std::max(errors[p.of_one] + other_errors[p.of_other], 0.02 * gap)) continue;
-    taken[i] = known[l] = true;
-  }
+    const double apart = std::abs(one.values[i] - other.values[l]);
+    return apart <= std::max(errors[i] + other_errors[l], 0.02 * gap);
+  });
   double last = std::numeric_limits<double>::infinity();
   for (index_t i = 0; i < one.size(); ++i) {
     last = std::min(last, size_of(one.values[i]) + errors[i]);
   }
   std::vector<index_t> missed;
   for (index_t l = 0; l < other.size(); ++l) {
-    if (known[static_cast<std::size_t>(l)]) continue;
+    if (std::find(partner.begin(), partner.end(), l) != partner.end()) continue;
     if (size_of(other.values[l]) - other_errors[l] > last) missed.push_back(l);
   }
   return missed;
@@ -172,42 +184,34 @@ inline void add_missed(Spectrum& right, const Spectrum& transpose,
 }
 
 /// Gives each value of `right` the left vector and condition number of the value of the transpose
-/// that is nearest to it, each at most once; NaN where none is near enough to be the same value.
+/// that is the same, each at most once and the nearest first; NaN where none is near enough.
 inline void match_left_vectors(Spectrum& right, const Spectrum& transpose) {
   right.products += transpose.products;
   right.left = Eigen::MatrixXcd::Constant(right.right.rows(), right.size(),
                                           std::numeric_limits<double>::quiet_NaN());
-  std::vector<bool> taken(static_cast<std::size_t>(transpose.size()), false);
-  for (index_t i = 0; i < right.size(); ++i) {
-    index_t best = -1;
-    for (index_t l = 0; l < transpose.size(); ++l) {
-      if (taken[static_cast<std::size_t>(l)]) continue;
-      const auto apart = [&](index_t at) {
-        return std::abs(transpose.values[at] - right.values[i]);
-      };
-      if (best < 0 || apart(l) < apart(best)) best = l;
-    }
-    if (best < 0) break;
-    taken[static_cast<std::size_t>(best)] = true;
-    // Jᵀ x = λ x is x^T J = λ x^T, so yᴴ is x^T: y is the conjugate.
-    const Eigen::VectorXcd y = transpose.right.col(best).conjugate();
-    const double condition =
-        1 / std::max(std::abs(y.dot(right.right.col(i))), std::numeric_limits<double>::min());
-    const double apart = std::abs(transpose.values[best] - right.values[i]);
+  const std::vector<index_t> partner = pair_off(right, transpose, [&](index_t i, index_t l) {
     // (λ - λ') yᴴ x is as small as the errors for any two values, so the pair's own condition
     // proves nothing: they are one value where they differ by what the spaces' conditions allow, or
     // by far less than either from the next.
     const double errors = right.condition[i] * right.backward_error[i] +
-                          transpose.condition[best] * transpose.backward_error[best];
+                          transpose.condition[l] * transpose.backward_error[l];
     double gap = right.norm;
-    for (index_t l = 0; l < right.size(); ++l) {
-      if (l != i) gap = std::min(gap, std::abs(right.values[l] - right.values[i]));
+    for (index_t next = 0; next < right.size(); ++next) {
+      if (next != i) gap = std::min(gap, std::abs(right.values[next] - right.values[i]));
     }
-    for (index_t l = 0; l < transpose.size(); ++l) {
-      if (l != best) gap = std::min(gap, std::abs(transpose.values[l] - right.values[i]));
+    for (index_t next = 0; next < transpose.size(); ++next) {
+      if (next != l) gap = std::min(gap, std::abs(transpose.values[next] - right.values[i]));
     }
-    if (!(apart <= std::max(10 * errors * right.norm, 0.02 * gap))) continue;
-    right.left.col(i) = y;
+    const double apart = std::abs(transpose.values[l] - right.values[i]);
+    return apart <= std::max(10 * errors * right.norm, 0.02 * gap);
+  });
+  for (index_t i = 0; i < right.size(); ++i) {
+    const index_t l = partner[static_cast<std::size_t>(i)];
+    if (l < 0) continue;
+    // Jᵀ x = λ x is x^T J = λ x^T, so yᴴ is x^T: y is the conjugate.
+    right.left.col(i) = transpose.right.col(l).conjugate();
+    const double condition = 1 / std::max(std::abs(right.left.col(i).dot(right.right.col(i))),
+                                          std::numeric_limits<double>::min());
     if (condition <= std::numeric_limits<double>::max()) right.condition[i] = condition;
   }
   make_dual(right.values, multiple_value * right.norm, right.right, right.left, right.condition);
