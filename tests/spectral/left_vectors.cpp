@@ -1,6 +1,9 @@
-// Left vectors beside right ones: which belong together.
+// Left vectors beside right ones: which belong together, and those of values that are equal.
+#include <cstdint>
 #include <vector>
 
+#include <basin/map/affine.hpp>
+#include <basin/spectral/eigenvalues.hpp>
 #include <basin/spectral/left_vectors.hpp>
 
 #include "matrices.hpp"
@@ -38,4 +41,35 @@ TEST_CASE("a value that the transpose has missed costs no other its left vector"
   basin::detail::match_left_vectors(near, with_units({0.9}, {1}, 2));
   CHECK(near.left.col(0).hasNaN());
   CHECK(near.left.col(1) == near.right.col(1));
+}
+
+TEST_CASE("a multiple value has its own condition number where count cuts it", "[spectral]") {
+  const index_t k = 20;
+  const basin::cpu<double> one(1);
+  for (const index_t times : {2, 3, 5}) {
+    for (index_t count = 1; count < times; ++count) {
+      // Its negative is as large, and stands between.
+      for (const bool both : {false, true}) {
+        Eigen::VectorXd d = Eigen::VectorXd::LinSpaced(k, 0.5, -0.5);
+        d.head(times).setConstant(0.95);
+        if (both) d.tail(times).setConstant(-0.95);
+        const Eigen::MatrixXd Q = matrices::orthogonal(k, static_cast<std::uint64_t>(times));
+        const Eigen::MatrixXd A = Q * d.asDiagonal() * Q.transpose();
+        auto map = basin::affine(Eigen::MatrixXd((A + A.transpose()) / 2));
+        const Spectrum s = basin::eigenvalues(one, map, Eigen::MatrixXd::Zero(k, 1),
+                                              {.count = count,
+                                               .right_vectors = true,
+                                               .left_vectors = true,
+                                               .method = basin::eigenvalue_method::dense})[0];
+        INFO(count << " of " << times << (both ? ", and the negative" : ""));
+        REQUIRE(s.size() == count);
+        CHECK(s.backward_error.size() == count);
+        REQUIRE(s.condition.size() == count);
+        CHECK(s.condition.maxCoeff() == Approx(1).epsilon(1e-6));
+        REQUIRE(s.left.cols() == count);
+        REQUIRE(s.right.cols() == count);
+        CHECK((s.left - s.right).norm() < 1e-6);
+      }
+    }
+  }
 }

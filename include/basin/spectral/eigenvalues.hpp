@@ -55,25 +55,41 @@ namespace detail {
       form.ordered([&](auto a, auto b) { return options.before(a, b); });
   index_t m = std::min(options.count, k);
   if (m < k && all[order[static_cast<std::size_t>(m - 1)]].imag() > 0) ++m;
-  s.values.resize(m);
-  s.backward_error.resize(m);
-  s.condition.resize(m);
-  Eigen::MatrixXcd X(k, m), Y(k, m);
-  const SchurVectors vectors(form);
-  for (index_t i = 0; i < m; ++i) {
+  // A multiple value that is cut behind m comes whole: its vectors are dual among all of them.
+  std::vector<index_t> places(order.begin(), order.begin() + m);
+  const double near = multiple_value * s.norm;
+  for (index_t i = m; i < k; ++i) {
     const index_t place = order[static_cast<std::size_t>(i)];
-    s.values[i] = all[place];
+    if (std::any_of(places.begin(), places.begin() + m,
+                    [&](index_t wanted) { return std::abs(all[wanted] - all[place]) <= near; })) {
+      places.push_back(place);
+    }
+  }
+  s.values = all(places);
+  const index_t n = s.size();
+  s.condition.resize(n);
+  Eigen::MatrixXcd X(k, n), Y(k, n);
+  const SchurVectors vectors(form);
+  for (index_t i = 0; i < n; ++i) {
+    const index_t place = places[static_cast<std::size_t>(i)];
     X.col(i) = form.U() * vectors.right(place);
     Y.col(i) = form.U() * vectors.left(place);
   }
   orthonormalise_multiple(s.values, 100 * std::numeric_limits<double>::epsilon() * s.norm, X);
-  for (index_t i = 0; i < m; ++i) {
-    const double residual = (J * X.col(i) - s.values[i] * X.col(i)).norm();
-    s.backward_error[i] = s.norm > 0 ? residual / s.norm + rounding : 0;
+  for (index_t i = 0; i < n; ++i) {
     s.condition[i] =
         1 / std::max(std::abs(Y.col(i).dot(X.col(i))), std::numeric_limits<double>::min());
   }
-  make_dual(s.values, multiple_value * s.norm, X, Y, s.condition);
+  make_dual(s.values, near, X, Y, s.condition);
+  s.values.conservativeResize(m);
+  s.condition.conservativeResize(m);
+  X.conservativeResize(k, m);
+  Y.conservativeResize(k, m);
+  s.backward_error.resize(m);
+  for (index_t i = 0; i < m; ++i) {
+    const double residual = (J * X.col(i) - s.values[i] * X.col(i)).norm();
+    s.backward_error[i] = s.norm > 0 ? residual / s.norm + rounding : 0;
+  }
   const bool sensitive = m > 0 && s.condition.maxCoeff() > 1 / ill_conditioned_cosine;
   s.status = sensitive ? spectral_status::ill_conditioned : spectral_status::converged;
   if (options.right_vectors) s.right = std::move(X);
@@ -172,7 +188,13 @@ void look_again(const B& be, index_t k, const std::vector<index_t>& which, doubl
 ///
 /// A left vector that is not found, since the transpose's space has no value near enough, is NaN,
 /// and the condition number the lower bound from the space. Vectors of a multiple value that is not
-/// defective are dual: yᵢᴴ xⱼ = 0 for i ≠ j.
+/// defective are dual: yᵢᴴ xⱼ = 0 for i ≠ j. The dense method takes all vectors of such a value
+/// into account, also of one that `count` cuts, and makes the right ones orthonormal where they are
+/// well apart: of a symmetric J every condition number is 1. Krylov spaces know only the vectors
+/// that were asked for, of either side in a basis of its own: there the condition numbers of a
+/// multiple value are those of the bases and may be far larger, 2 as a rule and 3000 at worst of a
+/// value of five vectors of which two were asked for, of a symmetric J. Errors that are estimated
+/// from them are too large then, not too small.
 ///
 /// Cost: dense k jvps and about 25 k³ flops a point; else see `KrylovSchur`, once more with vjps
 /// for left vectors, and some more where a value was missed, within `max_products` a side.
