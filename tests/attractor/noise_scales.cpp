@@ -3,6 +3,7 @@
 #include <cmath>
 #include <memory>
 #include <numbers>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -89,4 +90,38 @@ TEST_CASE("attractors that become one while a scale is tried count once", "[attr
   };
   CHECK(weights({.one = false}) == std::vector<double>(3, 4.0));
   CHECK(weights({.one = true}) == std::vector<double>(3, 1 / 3.0));
+}
+
+TEST_CASE("a smallest scale that is given hides no larger ones", "[attractor]") {
+  // Wells at all integers: below a deviation of 0.1 there is but one.
+  const auto map = basin::function_map(
+      1, [](const Eigen::Ref<const Eigen::MatrixXd>& Z, Eigen::Ref<Eigen::MatrixXd> out) {
+        out = Z.array().round() + 0.5 * (Z.array() - Z.array().round());
+      });
+  const auto run = [&](const basin::noise_options& noise) {
+    return basin::discover(one, map, 1, basin::picard{}, {},
+                           {.noise = noise, .starts = 2000, .explore = 0, .seed = 3});
+  };
+  const auto has = [](const auto& found, const char* name) {
+    return std::any_of(found.sources.begin(), found.sources.end(),
+                       [&](const auto& source) { return source.name == name; });
+  };
+  const std::vector<basin::noise_shape> normal = {basin::noise_shape::normal};
+  const auto chosen = run({.shapes = normal});
+  const auto down = run({.shapes = normal, .smallest = 1.0 / 65536});
+  REQUIRE(chosen.attractors.size() > 50);
+  CHECK(2 * down.attractors.size() > chosen.attractors.size());
+  // All scales down to it, though nothing is new at those below 0.1, and as many above 1.
+  CHECK(has(down, "normal 1.52588e-05"));
+  CHECK_FALSE(has(down, "normal 7.62939e-06"));
+  for (const auto& source : chosen.sources) {
+    if (source.name.find('.') == std::string::npos) CHECK(has(down, source.name.c_str()));
+  }
+  // From one above 1 on upwards only.
+  const auto up = run({.shapes = normal, .smallest = 8});
+  CHECK(has(up, "normal 8"));
+  CHECK_FALSE(has(up, "normal 4"));
+  CHECK(has(up, "normal 16"));
+  // No more scales than a thousand downwards either.
+  CHECK_THROWS_AS(run({.factor = 1.001, .smallest = 1e-6}), basin::argument_error);
 }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -41,7 +42,8 @@ struct noise_options {
   /// Spheres are left out where k = 1, since they are two points there, if there is another shape.
   std::vector<noise_shape> shapes = {noise_shape::normal, noise_shape::sphere, noise_shape::box};
   double factor = 2;  ///< from one deviation to the next, more than 1
-  /// The smallest and the largest deviation; 0: as the pilot shows.
+  /// The smallest and the largest deviation; 0: as the pilot shows. All scales between 1 and one
+  /// that is given are used, and where both are given all between them.
   double smallest = 0;
   double largest = 0;
   index_t pilot = 32;  ///< normal starts at each scale that are tried first
@@ -57,13 +59,12 @@ struct noise_options {
     require(is_finite(largest) && (largest == 0 || largest >= smallest), "noise_options",
             "largest must be 0, or at least the smallest");
     constexpr double most = 1000;
-    const double scales =
-        largest > 0 ? std::log(largest / (smallest > 0 ? smallest : std::min(1.0, largest))) /
-                          std::log(factor)
-                    : 0.0;
+    const double low = smallest > 0 ? smallest : std::min(1.0, largest > 0 ? largest : 1.0);
+    const double high = largest > 0 ? largest : std::max(1.0, smallest);
+    const double scales = (std::log(high) - std::log(low)) / std::log(factor);
     require(scales < most, "noise_options",
             "a factor of " + std::to_string(factor) + " makes " + std::to_string(scales) +
-                " scales up to the largest, must be fewer than 1000");
+                " scales from the smallest to the largest, must be fewer than 1000");
     require(pilot >= 1, "noise_options", "pilot must be at least 1");
     require(patience >= 1, "noise_options", "patience must be at least 1");
   }
@@ -72,9 +73,10 @@ struct noise_options {
 namespace detail {
 
 /// Tries scales upwards from a deviation of 1 until `patience` in a row have found nothing new,
-/// and then downwards; of those behind the last new attractor two are used. A scale gets as much
-/// weight as it met attractors, shared by the shapes; those that met one or none share the weight
-/// of one, however many they are.
+/// and then downwards; of those behind the last new attractor two are used. A limit that is given
+/// takes the place of patience on its side; a smallest one above 1, or beside a largest one, is
+/// where the way up begins. A scale gets as much weight as it met attractors, shared by the shapes;
+/// those that met one or none share the weight of one, however many they are.
 /// @param batch starts that are followed at a time
 /// @param follow appends the labels of the ends of starts, negative for none, and renumbers those
 ///   that are there where attractors have become one; with room() and spent()
@@ -85,9 +87,10 @@ template <class Follow, class Found>
                                                      Follow& follow, const Found& found) {
   constexpr int most_scales = 40;
   std::vector<std::pair<double, index_t>> scales;  // deviation, attractors met
-  const double first = options.smallest > 0  ? options.smallest
-                       : options.largest > 0 ? std::min(1.0, options.largest)
-                                             : 1.0;
+  // From far below 1 nothing would be new for longer than patience lasts.
+  const double first = options.largest > 0 ? (options.smallest > 0 ? options.smallest
+                                                                   : std::min(1.0, options.largest))
+                                           : std::max(1.0, options.smallest);
   const auto attempt = [&](double deviation) {
     ++stream.stream;
     const start_source source = normal_starts(deviation);
@@ -106,8 +109,9 @@ template <class Follow, class Found>
   const auto climb = [&](double deviation, double factor, double limit) {
     int without = 0;
     for (int i = 0; (limit > 0 || i < most_scales) && !follow.spent(); ++i, deviation *= factor) {
-      if (limit > 0 ? (factor > 1 ? deviation > limit * (1 + 1e-12) : deviation < limit)
-                    : without >= options.patience) {
+      if (limit > 0
+              ? (factor > 1 ? deviation > limit * (1 + 1e-12) : deviation < limit * (1 - 1e-12))
+              : without >= options.patience) {
         break;
       }
       const std::size_t before = found.size();
@@ -119,7 +123,7 @@ template <class Follow, class Found>
     }
   };
   climb(first, options.factor, options.largest);
-  if (options.smallest == 0) climb(first / options.factor, 1 / options.factor, 0);
+  if (options.smallest < first) climb(first / options.factor, 1 / options.factor, options.smallest);
   std::sort(scales.begin(), scales.end());
   const auto uniform = static_cast<double>(
       std::count_if(scales.begin(), scales.end(), [](const auto& s) { return s.second <= 1; }));
