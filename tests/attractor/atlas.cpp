@@ -112,6 +112,14 @@ TEST_CASE("an atlas of a cycle", "[attractor]") {
   CHECK(cycle.spectrum.values[0].real() == Approx(0.16).epsilon(1e-6));
   CHECK(cycle.rate == Approx(0.4).epsilon(1e-6));
   basin::check(atlas);
+
+  // The power of a map with vjp has one, however it is held.
+  const auto vectors = basin::make_atlas(one, map, found, {.vectors = true});
+  CHECK(vectors.attractors[0].spectrum.left.cols() == 1);
+  auto held = basin::power(basin::detail::MapReference(map), 2);
+  static_assert(basin::has_jvp<decltype(held), basin::cpu<double>>);
+  static_assert(basin::has_vjp<decltype(held), basin::cpu<double>> ==
+                basin::has_vjp<decltype(map), basin::cpu<double>>);
 }
 
 TEST_CASE("a map without derivatives has an atlas without spectra", "[attractor]") {

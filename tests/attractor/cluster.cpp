@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <utility>
 #include <vector>
 
 #include <basin/attractor/assign.hpp>
@@ -483,4 +484,141 @@ TEST_CASE("an end is assigned to what it comes to, not to what lies beside it", 
   first.spread = 0.3;
   const Eigen::RowVector3d Z(0.1, 0.02, -0.25);
   CHECK(basin::assign(be, map, {first}, ends(Z, status::converged)) == labels{-1, -1, 0});
+}
+
+TEST_CASE("ends that lie nearer to a repeller than to their attractors", "[attractor]") {
+  // Whole numbers attract, halves repel; a rule so loose that ends stop half way.
+  auto map = basin::differentiable<1>([](const auto& z, auto& f) {
+    using std::sin;
+    f[0] = z[0] - 0.05 * sin(6.283185307179586476925 * z[0]);
+  });
+  const basin::cpu<double> be(1);
+  Eigen::RowVectorXd Z(4);
+  Z << 0.22, 0.24, 1.22, 1.24;
+  Clustering c = basin::cluster(be, map, ends(Z, status::converged));
+  CHECK(c.labels == labels{0, 0, 1, 1});
+  REQUIRE(c.size() == 2);
+  CHECK(std::abs(c.clusters[0].center(0, 0)) < 1e-12);
+  CHECK(std::abs(c.clusters[1].center(0, 0) - 1) < 1e-12);
+  CHECK(c.clusters[0].polished);
+
+  // More of them than are asked at a time.
+  const index_t wells = slow_build ? 300 : 600;
+  Eigen::RowVectorXd many(2 * wells);
+  for (index_t j = 0; j < wells; ++j) {
+    many[j] = static_cast<double>(j) + 0.2;
+    many[2 * wells - 1 - j] = static_cast<double>(j) + 0.3;
+  }
+  c = basin::cluster(be, map, ends(many, status::converged));
+  REQUIRE(c.size() == wells);
+  for (index_t j = 0; j < many.size(); ++j) {
+    const auto label = static_cast<std::size_t>(c.labels[static_cast<std::size_t>(j)]);
+    CHECK(std::abs(c.clusters[label].center(0, 0) - std::floor(many[j])) < 1e-9);
+  }
+}
+
+TEST_CASE("an attractor beside a continuum does not cut it", "[attractor]") {
+  // The ring of radius 1 and the point 0 attract; each sample of the ring is nearer to 0 than to
+  // its neighbours.
+  auto map = basin::differentiable<2>([](const auto& z, auto& f) {
+    using std::sqrt;
+    const auto r = sqrt(z[0] * z[0] + z[1] * z[1]);
+    const auto factor = 1.0 - 0.8 * (r - 0.5) * (r - 1.0);
+    for (int i = 0; i < 2; ++i) f[i] = z[i] * factor;
+  });
+  const basin::cpu<double> be(1);
+  Eigen::MatrixXd Z(2, 6);
+  const double angle[] = {0, 1.3, 2.5, 3.8, 5.0};
+  for (index_t j = 0; j < 5; ++j) Z.col(j) << std::cos(angle[j]), std::sin(angle[j]);
+  Z.col(5) << 1e-3, 0;
+  const auto found = follow(be, map, Z, 1e-12);
+  const Clustering c = basin::cluster(be, map, found);
+  REQUIRE(c.labels == labels{0, 0, 0, 0, 0, 1});
+  CHECK(c.clusters[0].kind == attractor_kind::continuum);
+  CHECK(c.clusters[1].kind == attractor_kind::point);
+  // What lies within the widest gap of a continuum is not on it.
+  const Clustering ring = basin::cluster(be, map, follow(be, map, Z.leftCols(2), 1e-12));
+  REQUIRE(ring.clusters[0].kind == attractor_kind::continuum);
+  // Nor is what a straight way leads to only through the basin of 0.
+  CHECK(basin::assign(be, map, ring.clusters, found) == labels{0, 0, 0, -1, 0, -1});
+}
+
+TEST_CASE("ends that leave a saddle are no continuum", "[attractor]") {
+  auto map = basin::differentiable<1>(
+      [](const auto& z, auto& f) { f[0] = z[0] + 0.25 * z[0] * (1.0 - z[0] * z[0]); });
+  auto plain = basin::columnwise<1>([](double z) { return z + 0.25 * z * (1 - z * z); });
+  const basin::cpu<double> be(1);
+  for (const double size : {1e-3, 1e-6}) {
+    Eigen::RowVectorXd Z(5);
+    Z << -3 * size, -2 * size, -size, -0.999999999, 0.999999999;
+    const auto found = ends(Z, status::converged);
+    for (const auto& cluster : basin::cluster(be, map, found).clusters) {
+      CHECK(cluster.kind == attractor_kind::point);
+    }
+    for (const auto& cluster : basin::cluster(be, plain, found).clusters) {
+      CHECK(cluster.kind == attractor_kind::point);
+    }
+  }
+}
+
+TEST_CASE("assigning a run's own ends gives its clusters", "[attractor]") {
+  // The run whose ends stop half way, above.
+  auto map = basin::differentiable<1>([](const auto& z, auto& f) {
+    const auto x = z[0];
+    f[0] = x - 40.0 * (x + 0.3) * (x + 0.15) * (x - 0.3) * (x * x + 1e-3);
+  });
+  const basin::cpu<double> be(1);
+  const auto found = follow(be, map, Eigen::RowVectorXd::LinSpaced(1000, -0.39, 0.39), 1e-3);
+  const Clustering c = basin::cluster(be, map, found);
+  CHECK(basin::assign(be, map, c.clusters, found) == c.labels);
+}
+
+TEST_CASE("slow ends come to their point, however many ask", "[attractor]") {
+  const basin::cpu<double> be(1);
+  for (const double rate : {0.9, 0.9998, 0.9999, -0.9999}) {
+    auto map = basin::columnwise<1>([=](double z) { return rate * z; });
+    index_t evaluations = 0;
+    INFO("rate " << rate);
+    CHECK(basin::detail::arrivals(be, map, Eigen::MatrixXd::Ones(1, 1), Eigen::MatrixXd::Zero(1, 1),
+                                  {0}, evaluations) == labels{0});
+  }
+  // One that comes to rest a quarter of the way from it has not.
+  auto beside = basin::columnwise<1>([](double z) { return 0.2 + 0.5 * (z - 0.2); });
+  index_t evaluations = 0;
+  CHECK(basin::detail::arrivals(be, beside, Eigen::MatrixXd::Ones(1, 1),
+                                Eigen::MatrixXd::Zero(1, 1), {0}, evaluations) == labels{-1});
+  auto wells = basin::differentiable<1>(
+      [](const auto& z, auto& f) { f[0] = z[0] + 0.005 * z[0] * (1.0 - z[0] * z[0]); });
+  basin::Cluster left, right;
+  left.center = Eigen::MatrixXd::Constant(1, 1, -1.0);
+  right.center = Eigen::MatrixXd::Constant(1, 1, 1.0);
+  for (const index_t n : {1, 3000}) {
+    const auto found = ends(Eigen::MatrixXd::Constant(1, n, 0.001), status::converged);
+    CHECK(basin::assign(be, wells, {left, right}, found) == labels(static_cast<std::size_t>(n), 1));
+  }
+}
+
+TEST_CASE("attractors are told apart at any scale", "[attractor]") {
+  // Two wells at middle ± apart.
+  for (const auto& [middle, apart] : {std::pair(1e8, 1.0), {1e6, 1e-4}, {0.0, 1e-9}, {0.0, 1e9}}) {
+    auto map = basin::differentiable<1>([middle = middle, apart = apart](const auto& z, auto& f) {
+      const auto x = (z[0] - middle) / apart;
+      f[0] = z[0] + (0.25 * apart) * x * (1.0 - x * x);
+    });
+    const basin::cpu<double> be(1);
+    Eigen::RowVectorXd Z(4);
+    Z << middle - apart, middle + apart, middle - 0.999999 * apart, middle + 1.000001 * apart;
+    INFO("middle " << middle << ", apart " << apart);
+    CHECK(basin::cluster(be, map, ends(Z, status::converged)).labels == labels{0, 1, 0, 1});
+  }
+}
+
+TEST_CASE("orbits and ends that are not finite are in no cluster", "[attractor]") {
+  auto map = basin::columnwise<1>([](double z) { return z > 5 ? z / 0.0 : -z; });
+  const basin::cpu<double> be(1);
+  auto found = ends(Eigen::RowVector3d(7, 1, -1), status::cycle, 2);
+  CHECK(basin::cluster(be, map, found).labels == labels{-1, 0, 0});
+  auto identity = basin::columnwise<1>([](double z) { return z; });
+  found = ends(Eigen::RowVector3d(1e200, 1, 3e160), status::converged);
+  CHECK(basin::cluster(be, identity, found).labels == labels{-1, 0, -1});
 }

@@ -131,3 +131,50 @@ TEST_CASE("a continuum is one whatever part of it a run has met", "[attractor]")
   CHECK(many.clusters[0].center.cols() == 64);
   CHECK_THROWS_AS(basin::join(be, map, {at(0, 1)}, {at(1, 1)}), basin::size_error);
 }
+
+TEST_CASE("two continua within each other's gaps are two, in any order of runs", "[attractor]") {
+  // Rings of radius 1 and 2 attract, that of 1.5 repels.
+  auto map = basin::differentiable<2>([](const auto& z, auto& f) {
+    using std::sqrt;
+    const auto r = sqrt(z[0] * z[0] + z[1] * z[1]);
+    const auto factor = 1.0 - 0.5 * (r - 1.0) * (r - 1.5) * (r - 2.0) / r;
+    for (int i = 0; i < 2; ++i) f[i] = z[i] * factor;
+  });
+  const basin::cpu<double> be(1);
+  const auto ring = [](double radius, index_t n, double from, double to) {
+    Eigen::MatrixXd Z(2, n);
+    for (index_t j = 0; j < n; ++j) {
+      const double angle = from + (to - from) * static_cast<double>(j) / static_cast<double>(n);
+      Z.col(j) << radius * std::cos(angle), radius * std::sin(angle);
+    }
+    return Z;
+  };
+  const Clustering inner = clusters_of(be, map, ring(1, 6, 0, 6.28), 1e-10);
+  const Clustering outer = clusters_of(be, map, ring(2, 6, 0.1, 6.38), 1e-10);
+  REQUIRE(inner.size() == 1);
+  REQUIRE(outer.size() == 1);
+  CHECK(basin::merge(be, map, inner, outer).size() == 2);
+
+  const Clustering point = clusters_of(be, map, ring(1, 1, 0, 0), 1e-10);
+  const Clustering part = clusters_of(be, map, ring(1, 4, 3, 3.3), 1e-10);
+  const Clustering whole = clusters_of(be, map, ring(1, 14, 0.2, 6.4), 1e-10);
+  const auto merged = [&](const Clustering& a, const Clustering& b, const Clustering& c) {
+    return basin::merge(be, map, basin::merge(be, map, a, b), c).size();
+  };
+  CHECK(merged(point, part, whole) == 1);
+  CHECK(merged(point, whole, part) == 1);
+  CHECK(merged(whole, part, point) == 1);
+}
+
+TEST_CASE("of two centres the better is kept", "[attractor]") {
+  auto best = at(0.3, 1e-12);
+  best.members = 2;
+  auto other = at(0.30001, 1e-3);
+  other.members = 5;
+  for (const auto& joined : {basin::detail::joined_clusters({best}, {other}, {{0, 1, 0.0}}),
+                             basin::detail::joined_clusters({other}, {best}, {{0, 1, 0.0}})}) {
+    REQUIRE(joined.attractors.size() == 1);
+    CHECK(joined.attractors[0].center(0, 0) == 0.3);
+    CHECK(joined.attractors[0].members == 7);
+  }
+}

@@ -22,45 +22,54 @@ void assign_period(const B& be, Map& iterate, const Eigen::MatrixXd& Z,
   index_t evaluations = 0;
   const Eigen::MatrixXd ends = Z(Eigen::all, which);
   const std::vector<double> errors = errors_after(be, iterate, ends, 0, evaluations);
-  // Ends whose own error does not reach: of points, and those between points of a continuum.
-  std::vector<index_t> doubtful, of_doubtful, open;
+  Eigen::MatrixXd points(ends.rows(), 0);  // of cycles and points whose period divides this one
+  std::vector<double> point_errors;
+  std::vector<index_t> owner;
+  for (std::size_t c = 0; c < known.size(); ++c) {
+    if (period % known[c].period != 0 || known[c].kind == attractor_kind::continuum) continue;
+    const index_t m = known[c].center.cols();
+    points.conservativeResize(Eigen::NoChange, points.cols() + m);
+    points.rightCols(m) = known[c].center;
+    point_errors.insert(point_errors.end(), static_cast<std::size_t>(m), known[c].error);
+    owner.insert(owner.end(), static_cast<std::size_t>(m), static_cast<index_t>(c));
+  }
+  // Ends that are followed, and those that may lie between points of a continuum.
+  std::vector<index_t> doubtful, open;
   std::vector<std::size_t> of;
   for (index_t j = 0; j < ends.cols(); ++j) {
-    double nearest = std::numeric_limits<double>::infinity();
+    double nearest = std::numeric_limits<double>::infinity(), second = nearest;
     index_t best = -1;
     for (std::size_t c = 0; c < known.size(); ++c) {
       if (period % known[c].period != 0) continue;
       const double distance = distance_from(known[c].center, ends.col(j));
-      if (distance >= nearest) continue;
-      nearest = distance;
-      best = static_cast<index_t>(c);
+      if (distance < nearest) {
+        second = std::exchange(nearest, distance);
+        best = static_cast<index_t>(c);
+      } else {
+        second = std::min(second, distance);
+      }
     }
     if (best < 0) continue;
     const Cluster& cluster = known[static_cast<std::size_t>(best)];
     const double error = errors[static_cast<std::size_t>(j)];
     const double radius = is_finite(error) ? options.safety * error : 0.0;
-    if (nearest <= radius + cluster.error) {
+    const bool continuum = cluster.kind == attractor_kind::continuum;
+    const double reach = radius + rounding_floor(ends.col(j)) + (continuum ? 0.0 : cluster.error);
+    if (nearest <= reach && 4 * nearest <= second) {
       labels[static_cast<std::size_t>(which[static_cast<std::size_t>(j)])] = best;
-    } else if (cluster.kind == attractor_kind::continuum) {
+    } else if (continuum) {
       open.push_back(j);
       of.push_back(static_cast<std::size_t>(best));
     } else {
       doubtful.push_back(j);
-      of_doubtful.push_back(best);
     }
   }
-  Eigen::MatrixXd goals(ends.rows(), static_cast<index_t>(doubtful.size()));
+  const std::vector<index_t> where =
+      arrivals(be, iterate, ends(Eigen::all, doubtful), points, point_errors, evaluations);
   for (std::size_t i = 0; i < doubtful.size(); ++i) {
-    const Eigen::MatrixXd& center = known[static_cast<std::size_t>(of_doubtful[i])].center;
-    index_t nearest = 0;
-    (center.colwise() - ends.col(doubtful[i])).colwise().squaredNorm().minCoeff(&nearest);
-    goals.col(static_cast<index_t>(i)) = center.col(nearest);
-  }
-  const std::vector<char> drawn =
-      come_to(be, iterate, ends(Eigen::all, doubtful), goals, evaluations);
-  for (std::size_t i = 0; i < doubtful.size(); ++i) {
-    if (!drawn[i]) continue;
-    labels[static_cast<std::size_t>(which[static_cast<std::size_t>(doubtful[i])])] = of_doubtful[i];
+    if (where[i] < 0) continue;
+    labels[static_cast<std::size_t>(which[static_cast<std::size_t>(doubtful[i])])] =
+        owner[static_cast<std::size_t>(where[i])];
   }
   Eigen::MatrixXd A(ends.rows(), static_cast<index_t>(open.size())), C = A;
   for (std::size_t i = 0; i < open.size(); ++i) {

@@ -66,7 +66,7 @@ template <backend B>
   std::map<index_t, std::vector<index_t>> which;
   for (index_t j = 0; j < found.size(); ++j) {
     const auto at = static_cast<std::size_t>(j);
-    if (!all_finite(Z.data() + j * Z.rows(), Z.rows())) continue;
+    if (!is_finite(Z.col(j).squaredNorm())) continue;
     const bool marginal =
         found.status[at] == status::marginal &&
         static_cast<double>(found.residual[at]) <= marginal_residual * (1 + Z.col(j).norm());
@@ -119,6 +119,19 @@ void add_period(const B& be, Map& map, const Eigen::MatrixXd& Z, std::vector<ind
     answer.evaluations += fixed.evaluations;
   } else {
     points = cycle_points(be, map, ends, period, answer.evaluations);
+    std::vector<index_t> kept, orbit_points;
+    for (index_t j = 0; j < ends.cols(); ++j) {
+      if (!is_finite(points.middleCols(period * j, period).squaredNorm())) continue;
+      kept.push_back(j);
+      for (index_t i = 0; i < period; ++i) orbit_points.push_back(period * j + i);
+    }
+    if (kept.size() < which.size()) {
+      std::vector<index_t> columns;
+      for (const index_t j : kept) columns.push_back(which[static_cast<std::size_t>(j)]);
+      which = std::move(columns);
+      points = Eigen::MatrixXd(points(Eigen::all, orbit_points));
+      ends = Eigen::MatrixXd(ends(Eigen::all, kept));
+    }
     auto iterate = power(MapReference<Map>(map), static_cast<int>(period));
     fixed = FixedGrouping<B, decltype(iterate)>(be, iterate, points, options).run();
     answer.evaluations += period * fixed.evaluations;

@@ -10,6 +10,7 @@
 
 #include <Eigen/Core>
 
+#include <basin/attractor/disjoint_sets.hpp>
 #include <basin/backend/concept.hpp>
 #include <basin/core/finite.hpp>
 #include <basin/map/concept.hpp>
@@ -43,6 +44,7 @@ template <backend B, class Map>
   constexpr auto epsilon = static_cast<double>(std::numeric_limits<typename B::scalar>::epsilon());
   std::vector<char> answer(static_cast<std::size_t>(A.cols()), 0);
   std::vector<index_t> left;
+  const Eigen::VectorXd apart = (E - A).colwise().norm();
   Eigen::MatrixXd X(A.rows(), 5 * A.cols());
   for (index_t j = 0; j < A.cols(); ++j) {
     left.push_back(j);
@@ -58,7 +60,8 @@ template <backend B, class Map>
       const auto f = F.middleCols(static_cast<index_t>(5 * e), 5);
       const double length = (z.col(4) - z.col(0)).norm();
       const double noise = 4 * epsilon * (z.col(0).norm() + z.col(4).norm());
-      bool ordered = true, marginal = true;
+      // What has come together has gone to one point, whatever rounding then makes of it.
+      bool ordered = length > 1e-3 * apart[left[e]] && length > 400 * noise, marginal = true;
       for (int i = 0; i < 4; ++i) {
         const Eigen::VectorXd part = z.col(i + 1) - z.col(i);
         const double change = (f.col(i + 1) - f.col(i) - part).norm();
@@ -114,38 +117,122 @@ template <backend B, class Map>
   return answer;
 }
 
-/// Pairs of columns of X worth asking about: a minimum spanning tree (Prim 1957) of up to `most`
-/// columns, and for each further one its nearest among those.
-/// Cost: about N min(N, most) k.
-[[nodiscard]] inline std::vector<std::pair<index_t, index_t>> spanning_pairs(
-    const Eigen::MatrixXd& X, index_t most) {
-  const index_t n = std::min(X.cols(), most);
-  std::vector<std::pair<index_t, index_t>> pairs;
-  if (n < 1) return pairs;
+/// Unites the sets of columns of X that `ask` says are connected. Each set asks its nearest other
+/// one, and the next where it said no, until `patience` in a row have: on a continuum the nearest
+/// may be an attractor beside it. Columns beyond the first `most` ask those.
+/// @param may_ask of each column: a set asks if one of its columns may
+/// @param ask a vector of pairs of columns -> for each whether they are connected
+/// Cost: N min(N, most) k operations and as many again for every round of questions, of which there
+/// are some patience + log2 N; memory: min(N, most)² numbers.
+template <class Ask>
+void unite_neighbors(const Eigen::MatrixXd& X, const std::vector<char>& may_ask, index_t most,
+                     DisjointSets& sets, Ask&& ask) {
+  constexpr int patience = 4;
   constexpr double infinite = std::numeric_limits<double>::infinity();
-  Eigen::VectorXd distance = Eigen::VectorXd::Constant(X.cols(), infinite);
-  std::vector<index_t> nearest(static_cast<std::size_t>(X.cols()), 0);
-  std::vector<char> taken(static_cast<std::size_t>(n), 0);
-  index_t last = 0;
-  for (index_t step = 0; step < n; ++step) {
-    taken[static_cast<std::size_t>(last)] = 1;
-    if (step > 0) pairs.emplace_back(nearest[static_cast<std::size_t>(last)], last);
-    index_t next = -1;
-    for (index_t j = 0; j < X.cols(); ++j) {
-      if (j < n && taken[static_cast<std::size_t>(j)]) continue;
-      const double d = (X.col(j) - X.col(last)).squaredNorm();
-      if (d < distance[j]) {
-        distance[j] = d;
-        nearest[static_cast<std::size_t>(j)] = last;
-      }
-      if (j < n && (next < 0 || distance[j] < distance[next])) next = j;
+  using pairs = std::vector<std::pair<index_t, index_t>>;
+  const index_t n = std::min(X.cols(), most);
+  const auto at = [](index_t i) { return static_cast<std::size_t>(i); };
+  Eigen::MatrixXd apart(n, n);
+  for (index_t j = 0; j < n; ++j) {
+    apart.col(j) = (X.leftCols(n).colwise() - X.col(j)).colwise().squaredNorm();
+    apart(j, j) = infinite;
+  }
+  std::vector<int> refused(at(X.cols()), 0);  // of each set, in a row
+  for (bool again = n > 1; again;) {
+    std::vector<index_t> set(at(n));
+    std::vector<char> asks(at(n), 0);
+    for (index_t i = 0; i < n; ++i) {
+      set[at(i)] = sets.find(i);
+      if (may_ask[at(i)] && set[at(i)] < n) asks[at(set[at(i)])] = 1;
     }
-    last = next;
+    std::vector<double> least(at(n), infinite);
+    pairs nearest(at(n), {-1, -1});
+    for (index_t j = 0; j < n; ++j) {
+      const index_t own = set[at(j)];
+      if (!asks[at(own)] || refused[at(own)] >= patience) continue;
+      for (index_t i = 0; i < n; ++i) {
+        if (set[at(i)] == own || !(apart(i, j) < least[at(own)])) continue;
+        least[at(own)] = apart(i, j);
+        nearest[at(own)] = {std::min(i, j), std::max(i, j)};
+      }
+    }
+    pairs questions;
+    std::vector<index_t> who;
+    for (index_t c = 0; c < n; ++c) {
+      if (nearest[at(c)].first < 0) continue;
+      questions.push_back(nearest[at(c)]);
+      who.push_back(c);
+    }
+    again = !questions.empty();
+    pairs once = questions;
+    std::sort(once.begin(), once.end());
+    once.erase(std::unique(once.begin(), once.end()), once.end());
+    const std::vector<char> yes = ask(once);
+    std::vector<index_t> joined;
+    for (std::size_t q = 0; q < once.size(); ++q) {
+      const auto [i, j] = once[q];
+      apart(i, j) = apart(j, i) = infinite;
+      if (!yes[q]) continue;
+      sets.unite(i, j);
+      joined.push_back(i);
+    }
+    for (std::size_t q = 0; q < questions.size(); ++q) ++refused[at(who[q])];
+    for (const index_t i : joined) refused[at(sets.find(i))] = 0;
   }
+  // The others: each asks the first ones by their distance.
+  struct waiting {
+    index_t column;
+    std::vector<index_t> order;
+  };
+  std::vector<waiting> rest;
   for (index_t j = n; j < X.cols(); ++j) {
-    pairs.emplace_back(nearest[static_cast<std::size_t>(j)], j);
+    if (!may_ask[at(j)]) continue;
+    const Eigen::VectorXd distances = (X.leftCols(n).colwise() - X.col(j)).colwise().squaredNorm();
+    waiting one{.column = j, .order = {}};
+    for (index_t i = 0; i < n; ++i) one.order.push_back(i);
+    const auto count = std::min<index_t>(patience, n);
+    std::partial_sort(one.order.begin(), one.order.begin() + count, one.order.end(),
+                      [&](index_t a, index_t b) { return distances[a] < distances[b]; });
+    one.order.resize(at(count));
+    rest.push_back(std::move(one));
   }
-  return pairs;
+  for (std::size_t round = 0; round < patience && !rest.empty(); ++round) {
+    pairs questions;
+    for (const waiting& one : rest) {
+      if (round < one.order.size()) questions.emplace_back(one.order[round], one.column);
+    }
+    if (questions.size() < rest.size()) break;
+    const std::vector<char> yes = ask(questions);
+    std::vector<waiting> still;
+    for (std::size_t q = 0; q < questions.size(); ++q) {
+      if (yes[q]) {
+        sets.unite(questions[q].first, questions[q].second);
+      } else {
+        still.push_back(std::move(rest[q]));
+      }
+    }
+    rest = std::move(still);
+  }
+}
+
+/// Whether continua lead between columns of X that are nearly fixed, or the two are one point.
+template <backend B, class Map>
+[[nodiscard]] std::vector<char> connected(const B& be, Map& map, const Eigen::MatrixXd& X,
+                                          const std::vector<std::pair<index_t, index_t>>& pairs,
+                                          double band, index_t& evaluations) {
+  std::vector<index_t> a, b;
+  for (const auto& [i, j] : pairs) {
+    a.push_back(i);
+    b.push_back(j);
+  }
+  const Eigen::MatrixXd A = X(Eigen::all, a), E = X(Eigen::all, b);
+  std::vector<char> answer = lie_on_continuum(be, map, A, E, band, evaluations);
+  for (std::size_t e = 0; e < answer.size(); ++e) {
+    const auto column = static_cast<index_t>(e);
+    const double rounding = 1e3 * std::numeric_limits<double>::epsilon();
+    if ((A.col(column) - E.col(column)).norm() <= rounding * A.col(column).norm()) answer[e] = 1;
+  }
+  return answer;
 }
 
 }  // namespace basin::detail

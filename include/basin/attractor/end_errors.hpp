@@ -1,5 +1,5 @@
 /// @file
-/// How far ends are from where they go to, and which of some points that is.
+/// How far ends are from where they go to, and which of some points they come to.
 #pragma once
 
 #include <algorithm>
@@ -36,6 +36,12 @@ class MapReference {
   void jvp(const B& be, const typename B::const_view& Z, const typename B::const_view& V,
            typename B::view JV) {
     basin::jvp(be, *map_, Z, V, JV);
+  }
+  template <class B>
+    requires has_vjp<Map, B>
+  void vjp(const B& be, const typename B::const_view& Z, const typename B::const_view& U,
+           typename B::view JtU) {
+    basin::vjp(be, *map_, Z, U, JtU);
   }
 
  private:
@@ -107,112 +113,119 @@ template <backend B, class Map>
   return errors;
 }
 
-/// What double leaves of a point.
+/// What double leaves of a point that was iterated: its rounding, at a rate of 0.9999.
 [[nodiscard]] inline double rounding_floor(const Eigen::Ref<const Eigen::VectorXd>& z) {
-  return std::sqrt(std::numeric_limits<double>::epsilon()) * (1 + z.norm());
+  return 8e4 * std::numeric_limits<double>::epsilon() * z.stableNorm();
 }
 
-/// Whether each end comes to its point as it goes on, rather than past it or to another: it is
-/// followed until it has stayed within a quarter of its distance for 64 iterations, or else must
-/// have come nearer between the first and the last half of all. Newton's method finds repellers
-/// too, and steps that turn may grow for a while where the map is not normal.
-/// @param points a column for each end
-/// Cost: at most 4,096 evaluations an end, of many ends 2^20 in all, but 256 of each.
+/// Ends after so many iterations that their steps are rounding, or a millionth of the first: at
+/// most 4,096.
 template <backend B, class Map>
-[[nodiscard]] std::vector<char> come_to(const B& be, Map& map, const Eigen::MatrixXd& ends,
-                                        const Eigen::MatrixXd& points, index_t& evaluations) {
-  constexpr index_t look = 64;
-  const index_t most =
-      std::clamp<index_t>((index_t{1} << 20) / std::max<index_t>(ends.cols(), 1), 256, 4096);
-  std::vector<char> answer(static_cast<std::size_t>(ends.cols()), 0);
-  const Eigen::VectorXd begun = (ends - points).colwise().norm();
-  Eigen::VectorXd early = Eigen::VectorXd::Zero(ends.cols()), late = early;
+[[nodiscard]] Eigen::MatrixXd come_to_rest(const B& be, Map& map, const Eigen::MatrixXd& ends,
+                                           index_t& evaluations) {
+  constexpr int most = 4096, look = 16;
+  Eigen::MatrixXd states = ends;
+  Eigen::VectorXd first = Eigen::VectorXd::Constant(ends.cols(), -1);
   std::vector<index_t> open;
-  for (index_t j = 0; j < ends.cols(); ++j) {
-    const bool there = begun[j] <= rounding_floor(points.col(j));
-    answer[static_cast<std::size_t>(j)] = there;
-    if (!there && is_finite(begun[j])) open.push_back(j);
-  }
-  Eigen::MatrixXd now = ends(Eigen::all, open);
-  for (index_t done = 0; done < most && !open.empty(); done += look) {
-    const Eigen::MatrixXd goals = points(Eigen::all, open);
-    Eigen::VectorXd farthest = Eigen::VectorXd::Zero(now.cols()), step;
-    for (index_t t = 0; t < look; ++t) {
+  for (index_t j = 0; j < ends.cols(); ++j) open.push_back(j);
+  for (int done = 0; done < most && !open.empty(); done += look) {
+    Eigen::MatrixXd now = states(Eigen::all, open);
+    Eigen::VectorXd step;
+    for (int t = 0; t < look; ++t) {
       Eigen::MatrixXd next = evaluate_on(be, map, now);
       step = (next - now).colwise().norm();
       now.swap(next);
-      farthest = farthest.cwiseMax((now - goals).colwise().norm().transpose());
-    }
-    evaluations += look * now.cols();
-    std::vector<index_t> still, places;
-    for (std::size_t i = 0; i < open.size(); ++i) {
-      const auto column = static_cast<index_t>(i);
-      const index_t j = open[i];
-      double& half = 2 * done < most ? early[j] : late[j];
-      half = std::max(half, farthest[column]);
-      if (farthest[column] <= begun[j] / 4) {
-        answer[static_cast<std::size_t>(j)] = 1;
-        continue;
-      }
-      // What has stopped elsewhere, or is gone, comes no nearer.
-      const double way = step[column] * static_cast<double>(most - done);
-      const double left = (now.col(column) - goals.col(column)).norm();
-      const bool stopped = left > begun[j] / 4 && way < 0.01 * left;
-      if (stopped || !(farthest[column] <= 64 * begun[j])) continue;
-      if (done + look >= most) {
-        answer[static_cast<std::size_t>(j)] = late[j] <= 0.99 * early[j];
-        continue;
-      }
-      still.push_back(j);
-      places.push_back(column);
-    }
-    now = Eigen::MatrixXd(now(Eigen::all, places));
-    open = std::move(still);
-  }
-  return answer;
-}
-
-/// Which of some points each end goes to: the nearest after so many iterations that no other can
-/// become it within as many as are left.
-/// Cost: at most 4,096 evaluations an end.
-template <backend B, class Map>
-[[nodiscard]] std::vector<index_t> nearest_when_followed(const B& be, Map& map,
-                                                         const Eigen::MatrixXd& ends,
-                                                         const std::vector<Eigen::VectorXd>& points,
-                                                         index_t& evaluations) {
-  constexpr int most = 4096, look = 16;
-  std::vector<index_t> nearest(static_cast<std::size_t>(ends.cols()), 0);
-  std::vector<index_t> open;
-  for (index_t j = 0; j < ends.cols(); ++j) open.push_back(j);
-  Eigen::MatrixXd states = ends;
-  for (int left = most; left > 0 && !open.empty(); left -= look) {
-    Eigen::MatrixXd now = states(Eigen::all, open), step;
-    for (int t = 0; t < look; ++t) {
-      step = evaluate_on(be, map, now) - now;
-      now += step;
+      if (done == 0 && t == 0) first = step;
     }
     evaluations += look * now.cols();
     std::vector<index_t> still;
     for (std::size_t i = 0; i < open.size(); ++i) {
       const auto column = static_cast<index_t>(i);
+      if (!now.col(column).allFinite()) continue;  // the last that was finite is kept
       states.col(open[i]) = now.col(column);
-      double first = std::numeric_limits<double>::infinity(), second = first;
-      for (std::size_t c = 0; c < points.size(); ++c) {
-        const double distance = (now.col(column) - points[c]).norm();
-        if (distance < first) {
-          second = std::exchange(first, distance);
-          nearest[static_cast<std::size_t>(open[i])] = static_cast<index_t>(c);
-        } else {
-          second = std::min(second, distance);
-        }
-      }
-      if (!(4 * first < second) && step.col(column).norm() * left > (second - first) / 2) {
-        still.push_back(open[i]);
-      }
+      const double rounding = std::numeric_limits<double>::epsilon() * now.col(column).norm();
+      if (step[column] > std::max(1e-6 * first[open[i]], rounding)) still.push_back(open[i]);
     }
     open = std::move(still);
   }
-  return nearest;
+  return states;
+}
+
+/// Which of some points each end comes to as it goes on; -1: none of them. It has come to one where
+/// for 64 iterations it stays within a quarter of its distance from it at first, nearer than to any
+/// other, and goes on; or where after 4,096 it comes nearer still, though slowly. What rests
+/// elsewhere has come to none.
+/// @param errors of the points
+/// Cost: at most 4,096 evaluations an end, and the distances from all points every 64.
+template <backend B, class Map>
+[[nodiscard]] std::vector<index_t> arrivals(const B& be, Map& map, const Eigen::MatrixXd& all,
+                                            const Eigen::MatrixXd& points,
+                                            const std::vector<double>& errors,
+                                            index_t& evaluations) {
+  constexpr index_t look = 64, most = 4096;
+  std::vector<index_t> answer(static_cast<std::size_t>(all.cols()), -1);
+  if (points.cols() == 0) return answer;
+  const index_t block = std::max<index_t>(1, (index_t{1} << 22) / std::max<index_t>(all.rows(), 1));
+  for (index_t begin = 0; begin < all.cols(); begin += block) {
+    const Eigen::MatrixXd ends = all.middleCols(begin, std::min(block, all.cols() - begin));
+    Eigen::MatrixXd now = ends;
+    std::vector<index_t> open, goal_at_half(static_cast<std::size_t>(ends.cols()), -1);
+    std::vector<double> at_half(static_cast<std::size_t>(ends.cols()), 0);
+    for (index_t j = 0; j < ends.cols(); ++j) open.push_back(j);
+    for (index_t done = 0; done < most && !open.empty(); done += look) {
+      std::vector<index_t> goal;
+      Eigen::VectorXd second(now.cols());
+      for (index_t i = 0; i < now.cols(); ++i) {
+        Eigen::VectorXd distances = (points.colwise() - now.col(i)).colwise().norm();
+        index_t nearest = 0;
+        distances.minCoeff(&nearest);
+        goal.push_back(nearest);
+        distances[nearest] = std::numeric_limits<double>::infinity();
+        second[i] = distances.minCoeff();
+      }
+      const Eigen::MatrixXd goals = points(Eigen::all, goal);
+      Eigen::VectorXd farthest = Eigen::VectorXd::Zero(now.cols()), step;
+      for (index_t t = 0; t < look; ++t) {
+        Eigen::MatrixXd next = evaluate_on(be, map, now);
+        step = (next - now).colwise().norm();
+        now.swap(next);
+        farthest = farthest.cwiseMax((now - goals).colwise().norm().transpose());
+      }
+      evaluations += look * now.cols();
+      std::vector<index_t> still, places;
+      for (std::size_t i = 0; i < open.size(); ++i) {
+        const auto column = static_cast<index_t>(i);
+        const auto j = static_cast<std::size_t>(open[i]);
+        index_t& come = answer[static_cast<std::size_t>(begin) + j];
+        const auto c = static_cast<std::size_t>(goal[i]);
+        const double left = (now.col(column) - goals.col(column)).norm();
+        const double begun = (ends.col(open[i]) - goals.col(column)).norm();
+        if (!is_finite(left)) continue;
+        if (left <= errors[c] + rounding_floor(goals.col(column))) {
+          come = goal[i];
+          continue;
+        }
+        if (step[column] * static_cast<double>(most) < 0.01 * left) continue;  // rests elsewhere
+        if (farthest[column] <= begun / 4 && 2 * farthest[column] < second[column]) {
+          come = goal[i];
+          continue;
+        }
+        if (done == most / 2) {
+          goal_at_half[j] = goal[i];
+          at_half[j] = farthest[column];
+        }
+        if (done + look >= most && goal_at_half[j] == goal[i] &&
+            farthest[column] <= 0.99 * at_half[j]) {
+          come = goal[i];
+        }
+        still.push_back(open[i]);
+        places.push_back(column);
+      }
+      now = Eigen::MatrixXd(now(Eigen::all, places));
+      open = std::move(still);
+    }
+  }
+  return answer;
 }
 
 }  // namespace basin::detail

@@ -56,17 +56,38 @@ struct by_distance {
 
 namespace detail {
 
+/// A fixed point that Newton's method has found, and how far it may be from the true one.
+struct newton_point {
+  Eigen::VectorXd z;
+  double error = 0;
+};
+
 /// The fixed point that Newton's method finds from z; none where it does not converge, or there
-/// is no derivative in double.
+/// is no derivative in double. Its error is what one more step would make of rounding, and of the
+/// residual that is left: where I - J is nearly singular that is much, and at most √ε (1 + ‖z‖).
 template <backend B, class Map>
-[[nodiscard]] std::optional<Eigen::VectorXd> polished_point(const B& be, Map& map,
-                                                            const Eigen::VectorXd& z,
-                                                            const newton_options& options,
-                                                            index_t& evaluations) {
+[[nodiscard]] std::optional<newton_point> polished_point(const B& be, Map& map,
+                                                         const Eigen::VectorXd& z,
+                                                         const newton_options& options,
+                                                         index_t& evaluations) {
   if constexpr (std::is_same_v<B, cpu<double>> && has_jvp<Map, B>) {
     const auto found = polish(be, map, Eigen::MatrixXd(z), options);
     evaluations += found.work.evaluations + found.iterations[0] * z.size();
-    if (found.status[0] == status::converged) return found.states.col(0);
+    if (found.status[0] != status::converged) return std::nullopt;
+    newton_point point{.z = found.states.col(0)};
+    constexpr double epsilon = std::numeric_limits<double>::epsilon();
+    Eigen::MatrixXd rounding(z.size(), 1);
+    fill_on_sphere(be, random_stream{.seed = 0, .stream = 1}, columns(be, rounding, 0, 1));
+    NewtonColumn<double, Map> newton(be, map, z.size());
+    const Eigen::VectorXd residual = newton.residual(point.z);
+    const Eigen::VectorXd further =
+        newton.step(point.z, residual + 256 * epsilon * point.z.norm() * rounding.col(0));
+    evaluations += 1 + z.size();
+    const double most = std::sqrt(epsilon) * (1 + point.z.norm());
+    point.error = further.allFinite()
+                      ? std::min(most, 4 * further.norm() + 64 * epsilon * point.z.norm())
+                      : most;
+    return point;
   }
   return std::nullopt;
 }
@@ -103,7 +124,7 @@ class FixedGrouping {
       std::vector<std::vector<index_t>> members(static_cast<std::size_t>(n));
       for (index_t j = 0; j < Z_.cols(); ++j) members[at(pieces[at(j)])].push_back(j);
       for (const auto& one : members) n = split(one, pieces, n);
-      if (at(n) > members.size()) describe(pieces, n);
+      describe(pieces, n);
     }
     DisjointSets sets(n);
     if (options_.continua) join_continua(sets);
@@ -152,10 +173,6 @@ class FixedGrouping {
     }
   }
 
-  [[nodiscard]] bool comes_to(index_t j, const Eigen::VectorXd& point) {
-    return come_to(be_, map_, Z_.col(j), point, answer_.evaluations)[0] != 0;
-  }
-
   // Whether disturbances of a fixed point grow: products with the Jacobian there, of one vector.
   [[nodiscard]] bool repels(const Eigen::VectorXd& point) {
     if constexpr (can_polish<B, Map>) {
@@ -175,50 +192,108 @@ class FixedGrouping {
     return false;
   }
 
+  // How far the end j is from a fixed point beyond what their errors allow.
+  [[nodiscard]] double beyond(index_t j, const newton_point& c) const {
+    return (Z_.col(j) - c.z).norm() - radius(j) - rounding_floor(Z_.col(j)) - c.error;
+  }
+
+  [[nodiscard]] Eigen::MatrixXd places(const std::vector<newton_point>& points) const {
+    Eigen::MatrixXd X(Z_.rows(), static_cast<index_t>(points.size()));
+    for (std::size_t i = 0; i < points.size(); ++i) X.col(static_cast<index_t>(i)) = points[i].z;
+    return X;
+  }
+  [[nodiscard]] static std::vector<double> errors(const std::vector<newton_point>& points) {
+    std::vector<double> all;
+    for (const newton_point& point : points) all.push_back(point.error);
+    return all;
+  }
+
+  // Adds the points where a sample of some ends comes to rest; gives how many are new.
+  index_t ask(const std::vector<index_t>& ends, std::vector<newton_point>& found) {
+    constexpr std::size_t most = 256;
+    std::vector<index_t> sample;
+    const std::size_t asked = std::min(most, ends.size());
+    for (std::size_t i = 0; i < asked; ++i) sample.push_back(ends[i * ends.size() / asked]);
+    const Eigen::MatrixXd rest =
+        come_to_rest(be_, map_, Z_(Eigen::all, sample), answer_.evaluations);
+    const std::vector<double> error = errors_after(be_, map_, rest, 0, answer_.evaluations);
+    index_t fresh = 0;
+    for (std::size_t i = 0; i < asked; ++i) {
+      const Eigen::VectorXd z = rest.col(static_cast<index_t>(i));
+      const double reach =
+          rounding_floor(z) + (is_finite(error[i]) ? options_.safety * error[i] : 0.0);
+      const auto near = [&](const newton_point& c) { return (z - c.z).norm() <= reach + c.error; };
+      if (std::any_of(found.begin(), found.end(), near)) continue;
+      auto point = polished_point(be_, map_, z, options_.newton, answer_.evaluations);
+      if (!point || !near(*point)) continue;
+      const auto known = [&](const newton_point& c) {
+        return (point->z - c.z).norm() <= point->error + c.error;
+      };
+      if (std::any_of(found.begin(), found.end(), known)) continue;
+      found.push_back(std::move(*point));
+      ++fresh;
+    }
+    return fresh;
+  }
+
+  // Whether points lie on a continuum, as most of some of them do with their nearest one: then
+  // there is always one more.
+  [[nodiscard]] bool is_dense(const std::vector<newton_point>& found) {
+    constexpr std::size_t enough = 8, looked_at = 16;
+    if (!options_.continua || found.size() < enough) return false;
+    const Eigen::MatrixXd X = places(found);
+    std::vector<std::pair<index_t, index_t>> pairs;
+    for (std::size_t i = 0; i < looked_at; ++i) {
+      const auto j = static_cast<index_t>(i * found.size() / looked_at);
+      Eigen::VectorXd distance = (X.colwise() - X.col(j)).colwise().squaredNorm();
+      distance[j] = std::numeric_limits<double>::infinity();
+      index_t nearest = 0;
+      distance.minCoeff(&nearest);
+      pairs.emplace_back(j, nearest);
+    }
+    const std::vector<char> yes =
+        connected(be_, map_, X, pairs, options_.marginal_band, answer_.evaluations);
+    return std::count(yes.begin(), yes.end(), 1) > static_cast<index_t>(looked_at / 2);
+  }
+
   // Single linkage chains: one end whose error is large may link those of two attractors, or all of
   // a continuum, or those of an attractor with one that rests at a saddle. Ends of a piece that are
-  // farther from its fixed point than their own error allows, or all where that point repels, are
-  // asked for theirs, a sample of them; then each goes where iterating takes it. Gives the new
-  // number of pieces.
+  // farther from its fixed point than their own error allows, or all where there is none that
+  // attracts, are asked where they come to rest, a sample of them at a time, until all have come to
+  // a point that is known; then each belongs to where it comes to. Gives the new number of pieces.
   index_t split(const std::vector<index_t>& members, std::vector<index_t>& pieces, index_t n) {
     if (members.size() < 2) return n;
-    const auto center = newton(pieces[at(members[0])]);
-    if (!center) return n;
-    const auto beyond = [&](index_t j, const Eigen::VectorXd& c) {
-      return (Z_.col(j) - c).norm() - radius(j) - rounding_floor(Z_.col(j)) - rounding_floor(c);
-    };
-    const bool unstable = repels(*center);
+    const index_t before = pieces[at(members[0])];
+    const auto center = newton(before);
+    std::vector<newton_point> found;
     std::vector<index_t> others;
-    for (const index_t j : members) {
-      const bool there = (Z_.col(j) - *center).norm() <= rounding_floor(*center);
-      if (unstable ? !there : beyond(j, *center) > 0) others.push_back(j);
+    const bool attracts = center && !repels(center->z);
+    if (attracts) {
+      found.push_back(*center);
+      for (const index_t j : members) {
+        if (beyond(j, *center) > 0) others.push_back(j);
+      }
+    } else {
+      others = members;
     }
     if (others.empty()) return n;
-    constexpr std::size_t most = 256;
-    const std::size_t asked = std::min(most, others.size());
-    std::vector<Eigen::VectorXd> found{*center};
-    for (std::size_t i = 0; i < asked; ++i) {
-      const index_t j = others[i * others.size() / asked];
-      // One that lies in reach of a point that is known needs none of its own.
-      if (std::any_of(found.begin() + (unstable ? 1 : 0), found.end(),
-                      [&](const Eigen::VectorXd& c) { return beyond(j, c) <= 0; })) {
-        continue;
-      }
-      auto point = polished_point(be_, map_, Z_.col(j), options_.newton, answer_.evaluations);
-      const bool new_one = point && (*point - *center).norm() > 2 * rounding_floor(*center);
-      if (new_one && beyond(j, *point) <= 0 && comes_to(j, *point)) {
-        found.push_back(std::move(*point));
+    std::vector<index_t> where(members.size(), -1);
+    for (std::vector<index_t> open = others; !open.empty();) {
+      if (ask(open, found) == 0) break;
+      const bool dense = is_dense(found);
+      where = arrivals(be_, map_, Z_(Eigen::all, members), places(found), errors(found),
+                       answer_.evaluations);
+      open.clear();
+      for (std::size_t i = 0; i < members.size() && !dense; ++i) {
+        if (where[i] < 0) open.push_back(members[i]);
       }
     }
-    if (found.size() == 1) return n;
-    const std::vector<index_t> nearest =
-        nearest_when_followed(be_, map_, Z_(Eigen::all, members), found, answer_.evaluations);
-    std::vector<index_t> piece(found.size(), -1), head(found.size(), -1);
-    const index_t before = pieces[at(members[0])];
+    if (found.size() == (attracts ? 1u : 0u)) return n;
+    std::vector<index_t> piece(found.size() + 1, -1), head(found.size() + 1, -1);
     bool kept = false;
     for (std::size_t i = 0; i < members.size(); ++i) {
       const index_t j = members[i];
-      const std::size_t c = at(nearest[i]);
+      const std::size_t c = where[i] < 0 ? found.size() : at(where[i]);
       if (piece[c] < 0) piece[c] = std::exchange(kept, true) ? n++ : before;
       pieces[at(j)] = piece[c];
       if (head[c] < 0 || answer_.error[at(j)] < answer_.error[at(head[c])]) head[c] = j;
@@ -232,28 +307,23 @@ class FixedGrouping {
   void join_continua(DisjointSets& sets) {
     constexpr index_t most = 2048;
     const Eigen::MatrixXd X = Z_(Eigen::all, heads_);
-    const auto pairs = spanning_pairs(X, most);
-    std::vector<index_t> a, b;
-    for (const auto& [i, j] : pairs) {
-      a.push_back(i);
-      b.push_back(j);
-    }
-    const Eigen::MatrixXd A = X(Eigen::all, a), B_end = X(Eigen::all, b);
-    const std::vector<char> joined =
-        lie_on_continuum(be_, map_, A, B_end, options_.marginal_band, answer_.evaluations);
     gap_.assign(heads_.size(), 0);
-    for (std::size_t e = 0; e < joined.size(); ++e) {
-      if (!joined[e]) continue;
-      const auto column = static_cast<index_t>(e);
-      const double length = (A.col(column) - B_end.col(column)).norm();
-      gap_[at(a[e])] = std::max(gap_[at(a[e])], length);
-      gap_[at(b[e])] = std::max(gap_[at(b[e])], length);
-      sets.unite(a[e], b[e]);
-    }
+    unite_neighbors(X, std::vector<char>(heads_.size(), 1), most, sets, [&](const auto& pairs) {
+      const std::vector<char> yes =
+          connected(be_, map_, X, pairs, options_.marginal_band, answer_.evaluations);
+      for (std::size_t e = 0; e < pairs.size(); ++e) {
+        if (!yes[e]) continue;
+        const auto [i, j] = pairs[e];
+        const double length = (X.col(i) - X.col(j)).norm();
+        gap_[at(i)] = std::max(gap_[at(i)], length);
+        gap_[at(j)] = std::max(gap_[at(j)], length);
+      }
+      return yes;
+    });
   }
 
   // Newton's point from a piece's head, found once.
-  [[nodiscard]] const std::optional<Eigen::VectorXd>& newton(index_t piece) {
+  [[nodiscard]] const std::optional<newton_point>& newton(index_t piece) {
     const index_t head = heads_[at(piece)];
     auto known = points_.find(head);
     if (known == points_.end()) {
@@ -273,44 +343,43 @@ class FixedGrouping {
     if (!can_polish<B, Map> || !options_.polish) return group;
     const auto& center = newton(piece);
     if (center) {
-      const double distance = (*center - Z_.col(head)).norm();
-      group.polished = distance <= reach_[at(piece)];
+      // One that repels is no other end's than one that rests there.
+      const double distance = (center->z - Z_.col(head)).norm();
+      group.polished = beyond(head, *center) <= 0 ||
+                       (distance <= reach_[at(piece)] + center->error && !repels(center->z));
     }
     group.escaped = !group.polished;
-    if (group.polished) {
-      group.center = *center;
-      group.error = rounding_floor(*center);
-    }
+    if (group.polished) take(group, *center);
     return group;
   }
+  static void take(fixed_group& group, const newton_point& point) {
+    group.polished = true;
+    group.escaped = false;
+    group.center = point.z;
+    group.error = point.error;
+  }
 
-  // Newton's points out of reach of their heads, to which these go nevertheless: perhaps a slow
-  // direction was hidden behind a fast one when the errors were measured.
+  // Ends of which Newton's method led out of their reach: where they come to, perhaps that very
+  // point, since a slow direction may have been hidden behind a fast one when errors were measured.
   void take_centers_that_draw(const std::vector<index_t>& group_of) {
     std::vector<index_t> heads;
     std::vector<std::size_t> groups;
-    std::vector<Eigen::VectorXd> points;
+    std::vector<newton_point> candidates;
     for (std::size_t p = 0; p < group_of.size(); ++p) {
       const std::size_t g = at(group_of[p]);
-      if (!answer_.groups[g].escaped) continue;
       const auto found = points_.find(answer_.groups[g].representative);
-      if (found == points_.end() || !found->second) continue;
+      if (answer_.groups[g].continuum || found == points_.end() || !found->second) continue;
+      candidates.push_back(*found->second);
+      if (!answer_.groups[g].escaped) continue;
       heads.push_back(found->first);
       groups.push_back(g);
-      points.push_back(*found->second);
     }
-    Eigen::MatrixXd goals(Z_.rows(), static_cast<index_t>(points.size()));
-    for (std::size_t i = 0; i < points.size(); ++i) goals.col(static_cast<index_t>(i)) = points[i];
-    const std::vector<char> drawn =
-        come_to(be_, map_, Z_(Eigen::all, heads), goals, answer_.evaluations);
-    for (std::size_t i = 0; i < points.size(); ++i) {
-      if (drawn[i]) {
-        fixed_group& group = answer_.groups[groups[i]];
-        group.polished = true;
-        group.escaped = false;
-        group.center = points[i];
-        group.error = rounding_floor(points[i]);
-      }
+    if (heads.empty()) return;
+    const std::vector<index_t> where =
+        arrivals(be_, map_, Z_(Eigen::all, heads), places(candidates), errors(candidates),
+                 answer_.evaluations);
+    for (std::size_t i = 0; i < heads.size(); ++i) {
+      if (where[i] >= 0) take(answer_.groups[groups[i]], candidates[at(where[i])]);
     }
   }
 
@@ -327,22 +396,20 @@ class FixedGrouping {
       group.error = std::max(group.error, gap_[at(p)]);
     }
     if (can_polish<B, Map> && options_.polish) {
-      std::optional<Eigen::VectorXd> one;
+      std::optional<newton_point> one;
       bool same = true;
       double nearest = std::numeric_limits<double>::infinity();
       for (std::size_t i = 0; i < 5 && same; ++i) {
         const index_t piece = parts[i * (parts.size() - 1) / 4];
         const auto& center = newton(piece);
-        same = center && (!one || (*center - *one).norm() <= 2 * rounding_floor(*one));
+        same = center && (!one || (center->z - one->z).norm() <= center->error + one->error);
         if (!same) break;
         if (!one) one = center;
-        nearest = std::min(nearest, (*center - Z_.col(heads_[at(piece)])).norm());
+        nearest = std::min(nearest, (center->z - Z_.col(heads_[at(piece)])).norm());
       }
       if (same && nearest <= std::max(group.error, reach_[at(parts[0])])) {
         group.continuum = false;
-        group.polished = true;
-        group.center = *one;
-        group.error = rounding_floor(*one);
+        take(group, *one);
         return group;
       }
     }
@@ -412,7 +479,7 @@ class FixedGrouping {
   fixed_groups answer_;
   std::vector<index_t> heads_;  // of each piece
   std::vector<double> reach_, gap_;
-  std::map<index_t, std::optional<Eigen::VectorXd>> points_;  // Newton's, of heads
+  std::map<index_t, std::optional<newton_point>> points_;  // Newton's, of heads
 };
 
 }  // namespace detail

@@ -53,24 +53,25 @@ void link_by_continuum(const B& be, Map& iterate, const std::vector<Cluster>& al
     column += one.center.cols();
   }
   constexpr index_t most = 2048;
-  std::vector<index_t> a, b;
-  for (const auto& [i, j] : spanning_pairs(points, most)) {
-    const auto x = static_cast<std::size_t>(owner[static_cast<std::size_t>(i)]);
-    const auto y = static_cast<std::size_t>(owner[static_cast<std::size_t>(j)]);
-    if (x == y || !(fresh[x] || fresh[y])) continue;
-    a.push_back(i);
-    b.push_back(j);
-  }
-  const Eigen::MatrixXd A = points(Eigen::all, a), E = points(Eigen::all, b);
-  const std::vector<char> joined = lie_on_continuum(be, iterate, A, E, band, evaluations);
-  for (std::size_t e = 0; e < joined.size(); ++e) {
-    const auto column = static_cast<index_t>(e);
-    if (joined[e]) {
-      links.push_back({.first = owner[static_cast<std::size_t>(a[e])],
-                       .second = owner[static_cast<std::size_t>(b[e])],
-                       .gap = (A.col(column) - E.col(column)).norm()});
+  DisjointSets sets(points.cols());
+  std::vector<char> may_ask;
+  for (std::size_t i = 0; i < owner.size(); ++i) {
+    may_ask.push_back(fresh[static_cast<std::size_t>(owner[i])]);
+    if (i > 0 && owner[i] == owner[i - 1]) {
+      sets.unite(static_cast<index_t>(i), static_cast<index_t>(i - 1));
     }
   }
+  unite_neighbors(points, may_ask, most, sets, [&](const auto& pairs) {
+    const std::vector<char> yes = connected(be, iterate, points, pairs, band, evaluations);
+    for (std::size_t e = 0; e < pairs.size(); ++e) {
+      const auto [i, j] = pairs[e];
+      if (!yes[e]) continue;
+      links.push_back({.first = owner[static_cast<std::size_t>(i)],
+                       .second = owner[static_cast<std::size_t>(j)],
+                       .gap = (points.col(i) - points.col(j)).norm()});
+    }
+    return yes;
+  });
 }
 
 /// Adds `other` to `kept`: the better of two centres, or the points of a continuum.
@@ -170,8 +171,9 @@ inline void absorb(Cluster& kept, const Cluster& other, double gap) {
 
 }  // namespace detail
 
-/// Attractors of a further run joined with those that are known: clusters that `match` are one, and
-/// so are new ones with those that a continuum of fixed points connects them to. One end on a
+/// Attractors of a further run joined with those that are known: points and cycles that `match` are
+/// one, and so are new ones and continua with those that a continuum of fixed points connects them
+/// to. One end on a
 /// continuum looks like a point; so what is known may turn out to be a continuum, or two that are
 /// known one.
 /// @param map of both runs, in double where it can be evaluated so
@@ -190,6 +192,12 @@ template <backend B, class Map>
   all.insert(all.end(), found.begin(), found.end());
   std::vector<char> fresh(all.size(), 0);
   std::fill(fresh.begin() + static_cast<index_t>(known.size()), fresh.end(), char{1});
+  // A continuum that was met again may connect what was known apart.
+  if (options.continua) {
+    std::erase_if(links, [&](const auto& link) {
+      return all[static_cast<std::size_t>(link.second)].kind == attractor_kind::continuum;
+    });
+  }
   for (const auto& link : links) fresh[static_cast<std::size_t>(link.second)] = 0;
   std::vector<index_t> periods;
   for (std::size_t c = 0; c < all.size(); ++c) {
@@ -217,8 +225,9 @@ template <backend B, class Map>
 
 /// The clusters of two runs of one map as those of one run: the columns of `b` follow those of
 /// `a`, clusters that `match` are one, and all are numbered anew by their size. Of two centres
-/// that with the smaller error is kept. Without the map it cannot be seen that a continuum leads
-/// from one cluster to another.
+/// that with the smaller error is kept. Without the map it cannot be seen whether a
+/// continuum leads from one cluster to another: continua are one where some points of theirs are
+/// within their widest gaps.
 /// @throws size_error unless the points have the same number of coordinates
 [[nodiscard]] inline Clustering merge(const Clustering& a, const Clustering& b) {
   const std::vector<Cluster> others = detail::clusters_behind(a, b);
