@@ -18,6 +18,7 @@
 
 using basin::index_t;
 using basin::not_applicable;
+using basin::Spectrum;
 
 namespace {
 
@@ -325,6 +326,7 @@ TEST_CASE("no count is predicted beyond the rule's iterations", "[convergence]")
 }
 
 TEST_CASE("a map that is too large for dense matrices", "[convergence]") {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
   // Leading values 0.9, a pair of modulus 0.85 and 0.8; the others are at most 0.2, and what the
   // predictors leave out of them is gone after a few steps.
   const index_t k = 300;
@@ -342,6 +344,13 @@ TEST_CASE("a map that is too large for dense matrices", "[convergence]") {
   const auto truth = basin::count_iterations(one, map, task, points);
   check_counts(ask(map, basin::leap{}, task, points), truth, 1);
   check_counts(ask(map, basin::koenigs{8}, task, points), truth, 1);
+  // A mode whose vectors were not found is left out, and the others still tell the end of an orbit.
+  basin::prediction_task partly = task, none = task;
+  partly.known.spectra[0].left.col(3).setConstant(nan);
+  none.known.spectra[0].right.setConstant(nan);
+  const auto some = ask(map, basin::leap{}, partly, points);
+  check_counts(some, truth, 1);
+  CHECK(10 * some.evaluations < 9 * ask(map, basin::leap{}, none, points).evaluations);
   const basin::prediction_task without{{fixed, basin::eigenvalues(one, map, fixed)}};
   CHECK_THROWS_AS(basin::prepare(one, map, basin::leap{}, without), basin::argument_error);
 }
@@ -415,6 +424,17 @@ TEST_CASE("where predictors do not apply", "[convergence]") {
   const basin::prediction_task task{basin::with_spectra(one, jordan, Eigen::MatrixXd::Zero(2, 1))};
   CHECK(ask(jordan, basin::koenigs{1}, task, maps::starts(2, 1))[0].reason ==
         not_applicable::defective);
+  // Nor has a mode whose vectors were not found; one that is not dominant is not asked for them.
+  auto diagonal = basin::affine(Eigen::MatrixXd(Eigen::Vector2d(0.9, 0.3).asDiagonal()));
+  const auto with_nan = [&](Eigen::MatrixXcd Spectrum::*vectors, index_t mode) {
+    basin::prediction_task lacking{basin::with_spectra(one, diagonal, Eigen::MatrixXd::Zero(2, 1))};
+    (lacking.known.spectra[0].*vectors).col(mode).setConstant(nan);
+    return ask(diagonal, basin::koenigs{1}, lacking, Eigen::Vector2d(1, 1))[0].reason;
+  };
+  CHECK(with_nan(&Spectrum::left, 0) == not_applicable::defective);
+  CHECK(with_nan(&Spectrum::right, 0) == not_applicable::defective);
+  CHECK(with_nan(&Spectrum::left, 1) == not_applicable::no);
+  CHECK(with_nan(&Spectrum::right, 1) == not_applicable::no);
   // No attractor is known.
   const basin::prediction_task none{{Eigen::MatrixXd(2, 0), {}}};
   CHECK(ask(jordan, basin::paper_formula{}, none, maps::starts(2, 1))[0].reason ==

@@ -114,6 +114,7 @@ template <class B>
 
 /// The linear maps at the centres: what is left of an iteration that is near one. J is dense up
 /// to k = 256; for larger k it is R Λ Lᴴ of the known eigenvectors, which the slow part obeys.
+/// Modes with a vector that was not found (NaN) are left out, as those beyond the spectrum are.
 class LinearMaps {
  public:
   static constexpr index_t dense_limit = 256;
@@ -131,11 +132,15 @@ class LinearMaps {
     for (const Spectrum& s : known.spectra) {
       require(s.left.cols() == s.size() && s.right.cols() == s.size(), "predictor",
               "for k > 256 the spectra need left and right vectors");
-      const Eigen::VectorXcd overlap = (s.left.conjugate().cwiseProduct(s.right)).colwise().sum();
-      const Eigen::MatrixXcd scaled =
-          s.right * (s.values.array() / overlap.array()).matrix().asDiagonal();
-      left_.push_back(s.left.adjoint());
-      right_.push_back(scaled);
+      std::vector<index_t> modes;
+      for (index_t i = 0; i < s.size(); ++i) {
+        if (!s.left.col(i).hasNaN() && !s.right.col(i).hasNaN()) modes.push_back(i);
+      }
+      const Eigen::MatrixXcd left = s.left(Eigen::all, modes), right = s.right(Eigen::all, modes);
+      const Eigen::VectorXcd overlap = left.conjugate().cwiseProduct(right).colwise().sum();
+      const Eigen::VectorXcd values = s.values(modes);
+      left_.push_back(left.adjoint());
+      right_.push_back(right * values.cwiseQuotient(overlap).asDiagonal());
     }
   }
 

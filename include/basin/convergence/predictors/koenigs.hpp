@@ -21,9 +21,9 @@ namespace basin {
 ///
 /// Assumes that f is differentiable around the orbit's end (no kink of a ReLU between z_m and z*)
 /// and the dominant eigenvalues semisimple. Not applicable: `defective` where the condition of one
-/// exceeds 10⁸ or the spectra lack vectors; `not_attracting` where |λ₁| >= 1; `unfinished` beyond
-/// the rule's `max_iterations`. Eigenvalues beyond those of the spectra are taken for small. Cost:
-/// m evaluations a start.
+/// exceeds 10⁸, or a vector of one was not found (NaN) or not asked for; `not_attracting` where
+/// |λ₁| >= 1; `unfinished` beyond the rule's `max_iterations`. Eigenvalues beyond those of the
+/// spectra are taken for small. Cost: m evaluations a start.
 struct koenigs {
   index_t steps = 8;  ///< m, at least 0
 
@@ -70,7 +70,8 @@ struct koenigs {
     [[nodiscard]] index_t preparation() const noexcept { return 0; }
 
    private:
-    /// x_j (λ_j - 1) / y_jᴴ x_j and y_jᴴ of the dominant eigenvalues; none where defective.
+    /// x_j (λ_j - 1) / y_jᴴ x_j and y_jᴴ of the dominant eigenvalues; none where one is defective
+    /// or lacks a vector.
     struct modes {
       Eigen::VectorXcd values;
       Eigen::MatrixXcd vectors, amplitudes;
@@ -92,7 +93,9 @@ struct koenigs {
       found.amplitudes.resize(m, s.right.rows());
       for (index_t l = 0; l < m; ++l) {
         const index_t i = which[static_cast<std::size_t>(l)];
-        if (!(s.condition[i] < 1e8)) return {};
+        if (!(s.condition[i] < 1e8) || s.left.col(i).hasNaN() || s.right.col(i).hasNaN()) {
+          return {};
+        }
         found.values[l] = s.values[i];
         found.amplitudes.row(l) = s.left.col(i).adjoint();
         found.vectors.col(l) =
