@@ -76,14 +76,15 @@ struct Atlas {
     }
     return points;
   }
-  /// Share of a source's starts that end in an attractor, with its interval.
+  /// Share of a source's decided starts, those that end in an attractor or away from all, that end
+  /// in this one, with its interval. Undecided starts (SourceReport::undecided) are left out.
   /// @throws argument_error if there is no such source or attractor
   [[nodiscard]] basin_share share(index_t source, index_t attractor) const {
     require(source >= 0 && source < static_cast<index_t>(sources.size()), "Atlas::share",
             "there is no source " + std::to_string(source));
     return sources[static_cast<std::size_t>(source)].share(attractor, unseen.confidence);
   }
-  /// Share of all starts of the sample, in the proportions in which they were drawn.
+  /// Share of all decided starts of the sample, in the proportions in which they were drawn.
   /// @throws argument_error if there is no such attractor
   [[nodiscard]] basin_share share(index_t attractor) const {
     require(attractor >= 0 && attractor < size(), "Atlas::share",

@@ -75,8 +75,10 @@ struct Clustering {
 
 /// A share of starts with its interval.
 struct basin_share {
-  index_t hits = 0;    ///< starts that ended in the cluster
-  index_t starts = 0;  ///< all starts of the source, those without a label too
+  index_t hits = 0;  ///< starts that ended in the cluster
+  /// Of the source: by `basin_shares` all starts, those without a label too; by `Atlas` and
+  /// `SourceReport` the decided ones, which end in an attractor or away from all.
+  index_t starts = 0;
   double value = std::numeric_limits<double>::quiet_NaN();  ///< hits / starts
   double low = 0, high = 1;                                 ///< of the interval
 };
@@ -107,7 +109,8 @@ struct basin_share {
   return share;
 }
 
-/// Basin shares of each cluster, for each source of starts.
+/// Basin shares of each cluster, for each source of starts. A clustering does not say why a start
+/// has no label, so all starts count: where some are undecided, `discovery_of` leaves them out.
 /// @param sources of each column its source, 0, 1, ...; empty: all are of one
 /// @return a vector for each source, with a share for each cluster
 /// @throws size_error unless there is a source for each column; argument_error if one is negative
