@@ -358,6 +358,11 @@ TEST_CASE("isolated fixed points at equal distances are no continuum", "[attract
   REQUIRE(clusters.size() == 2);
   CHECK(clusters.clusters[0].kind == basin::attractor_kind::point);
   CHECK(clusters.clusters[1].kind == basin::attractor_kind::point);
+  for (const double wells : {1, 2, 3, 7, 16, 50}) {
+    INFO(wells << " wells apart");
+    const auto pair = solver.solve(one, Eigen::RowVector2d(0.1, wells * apart + 0.1));
+    CHECK(basin::cluster(one, map, pair).size() == 2);
+  }
 }
 
 TEST_CASE("an end that is far from converged does not make one of two attractors", "[attractor]") {
