@@ -5,6 +5,9 @@
 //           [--residual R] [--iterations N] [--accelerator NAME] [--double] [--seed S]
 //           [--threads T] [--out FOLDER] [--no-pictures] [--quiet] [--help]
 //
+// Shares are of the decided starts: those that end in an attractor, or away from all (diverged,
+// not finite). Undecided ones (out of iterations, stalled, chaotic) are in no share.
+//
 // --model      mnist_k2 (default) or mnist_k16, which are shipped, or a safetensors file: one of
 //              examples/train, or PyTorch's state dict of a Table 3 network
 // --starts     number of noise starts (2,000), or a NumPy file with a start a row, taken as it is
@@ -27,6 +30,8 @@
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
+#include <limits>
+#include <map>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -36,6 +41,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <basin/attractor/assign.hpp>
 #include <basin/attractor/atlas.hpp>
 #include <basin/attractor/atlas_file.hpp>
 #include <basin/attractor/cluster.hpp>
@@ -72,10 +78,23 @@ using basin::status;
 using matrix = Eigen::MatrixXd;
 
 constexpr const char* usage =
-    "explore [--model NAME|FILE] [--starts N|FILE.npy] [--images FILE] [--smallest S]\n"
-    "        [--largest S] [--residual R] [--iterations N] [--accelerator NAME] [--double]\n"
-    "        [--seed S] [--threads T] [--out FOLDER] [--no-pictures] [--quiet] [--help]\n"
-    "NAME of a model: mnist_k2 (default), mnist_k16. More in examples/explore.cpp.\n";
+    "explore [OPTION [VALUE]]...: the attractors of a trained autoencoder, found from noise\n\n"
+    "--model NAME|FILE    mnist_k2 (default) or mnist_k16, or a safetensors file\n"
+    "--starts N|FILE.npy  number of starts (2000), or a NumPy file with a start a row\n"
+    "--images FILE        starts are the codes of an IDX file's first --starts images\n"
+    "--smallest S         least standard deviation of the noise (1)\n"
+    "--largest S          greatest one (64); those between by factors of 2\n"
+    "--residual R         a start ends where |f(z) - z| < R (0.001)\n"
+    "--iterations N       or after so many (3000)\n"
+    "--accelerator NAME   picard (default), basin_preserving or automatic\n"
+    "--double             follows the starts in double (default: float)\n"
+    "--seed S             of the noise, a whole number (1)\n"
+    "--threads T          0 (default): as many as the machine has\n"
+    "--out FOLDER         for tables, arrays, the atlas and pictures (out)\n"
+    "--no-pictures        draws none\n"
+    "--quiet              shows no progress\n"
+    "--help               prints this\n\n"
+    "The head of examples/explore.cpp says what each file in FOLDER is.\n";
 
 enum class method { picard, basin_preserving, automatic };
 
@@ -144,6 +163,8 @@ command parse(int argc, char** argv) {
       c.pictures = false;
     } else if (read.is("--quiet")) {
       c.quiet = true;
+    } else if (!read.is_option()) {
+      read.refuse("no option stands before it; a model is given as --model NAME|FILE");
     } else {
       read.unknown();
     }
@@ -231,6 +252,13 @@ basin::FixedPointResult<basin::cpu<Scalar>> follow(const basin::cpu<Scalar>& be,
   return solve(basin::picard{});
 }
 
+// The least residual that a network can be relied on to reach at a state of this norm: sums over
+// its layers leave some units in the last place.
+template <class Scalar>
+double rounding(double norm) {
+  return 16 * static_cast<double>(std::numeric_limits<Scalar>::epsilon()) * (1 + norm);
+}
+
 class Clock {
  public:
   [[nodiscard]] double seconds() const {
@@ -241,6 +269,9 @@ class Clock {
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
+// Of the run that goes on from where the rule was met.
+const basin::stopping fine{.residual = 1e-9, .max_iterations = 100000};
+
 // What was found, for the tables and pictures.
 struct findings {
   chosen_starts starts;
@@ -250,13 +281,18 @@ struct findings {
   std::vector<status> fates;  // of the run that goes on to a fine tolerance
   matrix states;              // the ends of that run, k × N
   std::vector<index_t> labels;
-  std::vector<index_t> undecided;           // starts that end in no attractor, and remain finite
+  std::vector<basin::Cluster> clusters;     // that the labels name
+  std::vector<index_t> undecided;           // starts that end neither in an attractor nor away
   std::vector<basin::Wandering> wandering;  // what each of those does
   basin::Atlas atlas;
   basin::PredictorBenchmark predictors;
-  bool interrupted = false;  // before all starts had ended
+  std::string no_predictors;  // why there is no comparison of them; empty where there is one
+  index_t unreached = 0;      // starts that rounding kept from the residual asked for
+  double asked = 0;           // that residual
+  bool in_double = false;     // the starts were followed in double
+  bool interrupted = false;   // before all starts had ended
   index_t evaluations = 0;
-  double seconds = 0;
+  double seconds = 0;  // without the pictures
 };
 
 // The undecided starts by what they do.
@@ -293,7 +329,25 @@ std::string exponents_of(const findings& f, const wanderers& group) {
   return "leading Lyapunov exponents from " + said(*least) + " to " + said(*most);
 }
 
+// Starts that went away: they diverged, or the map was not finite there.
+index_t count_away(const findings& f) {
+  return std::count(f.labels.begin(), f.labels.end(), -1) -
+         static_cast<index_t>(f.undecided.size());
+}
+
+// A number that is estimated: no more digits than it has.
+std::string estimate(double value) {
+  if (value < 0.1) return "fewer than 0.1";
+  return "about " + gnuplot::format(value < 10 ? "%.1f" : "%.0f", value);
+}
+
 void print_table(const findings& f) {
+  const auto all = static_cast<index_t>(f.labels.size());
+  const auto undecided = static_cast<index_t>(f.undecided.size()), away = count_away(f);
+  std::printf(
+      "\nshares are of the %td decided starts of %td: those that end in an attractor, or "
+      "away from all",
+      all - undecided, all);
   std::printf("\n%4s %-10s %8s %-17s %9s %9s %10s %-10s %-10s\n", "", "kind", "share",
               "95 % interval", "norm", "rate", "residual", "iteration", "flow");
   for (index_t a = 0; a < f.atlas.size(); ++a) {
@@ -304,9 +358,16 @@ void print_table(const findings& f) {
                 one.center.col(0).norm(), one.rate, one.residual, to_string(one.stability).data(),
                 to_string(one.flow_stability).data());
   }
-  const auto none =
-      std::count_if(f.labels.begin(), f.labels.end(), [](index_t label) { return label < 0; });
-  if (none > 0) std::printf("%td of %zu starts end in no attractor\n", none, f.labels.size());
+  if (undecided + away > 0) {
+    std::printf(
+        "%td of %td starts end in no attractor: %td undecided, which the shares leave out, and %td "
+        "that diverged or were not finite, which they count\n",
+        undecided + away, all, undecided, away);
+  }
+  if (f.unreached > 0) {
+    std::printf("%g is not reached in %s by %td starts: rounding keeps them from it%s\n", f.asked,
+                f.in_double ? "double" : "float", f.unreached, f.in_double ? "" : "; --double");
+  }
   if (f.interrupted) {
     std::printf("interrupted: the others were on their way; no atlas is written\n");
   }
@@ -316,16 +377,17 @@ void print_table(const findings& f) {
   }
   const basin::UnseenEstimate& unseen = f.atlas.unseen;
   std::printf(
-      "\nunseen: at most %.3g %% of the starts (95 %%) end elsewhere; nine times as many "
-      "more would meet %.3g new attractors (%.0f to %.0f)\n",
-      100 * unseen.mass.upper, unseen.next.value, unseen.next.lower, unseen.next.upper);
+      "\nunseen: at most %.2g %% of the starts (95 %%) end elsewhere; nine times as many "
+      "more would meet %s new attractors (%.0f to %.0f)\n",
+      100 * unseen.mass.upper, estimate(unseen.next.value).c_str(), unseen.next.lower,
+      unseen.next.upper);
 }
 
 // What predictors of the iteration count say of starts that they have not seen: of up to 1,000
 // starts, drawn at random, the first 150 are for those that learn, the next 250 calibrate.
 template <class Scalar, class Map>
 basin::PredictorBenchmark compare_predictors(const basin::cpu<Scalar>& be, Map& map,
-                                             const command& c, const findings& f) {
+                                             const command& c, findings& f) {
   basin::Atlas points = f.atlas;  // cycles and continua have no spectrum of a point
   std::erase_if(points.attractors, [](const basin::Attractor& one) {
     return one.kind != basin::attractor_kind::point;
@@ -333,7 +395,13 @@ basin::PredictorBenchmark compare_predictors(const basin::cpu<Scalar>& be, Map& 
   const auto all = static_cast<index_t>(f.labels.size());
   const index_t n = std::min<index_t>(all, 1000);
   const index_t training = 3 * n / 20, calibrating = n / 4;
-  if (points.size() == 0 || n < 60) return {};
+  if (f.interrupted) f.no_predictors = "the run was interrupted";
+  if (points.size() == 0) f.no_predictors = "that needs a fixed point among the attractors";
+  if (n < 60) {
+    f.no_predictors = gnuplot::format(
+        "that needs at least 60 starts, to learn, calibrate and test, and there are %td", n);
+  }
+  if (!f.no_predictors.empty()) return {};
   // In random order: what calibrates must be drawn like what is tested.
   std::vector<std::pair<std::uint32_t, index_t>> order;
   for (index_t j = 0; j < all; ++j) {
@@ -357,8 +425,12 @@ basin::PredictorBenchmark compare_predictors(const basin::cpu<Scalar>& be, Map& 
   return f.atlas.k <= 3 ? compare(basin::sampled_map{}) : compare(basin::kriging{});
 }
 
-void print_predictors(const basin::PredictorBenchmark& predictors) {
-  if (predictors.scores.empty()) return;
+void print_predictors(const findings& f) {
+  const basin::PredictorBenchmark& predictors = f.predictors;
+  if (predictors.scores.empty()) {
+    std::printf("\npredictors are not compared: %s\n", f.no_predictors.c_str());
+    return;
+  }
   std::printf("\n%-26s %8s %8s %9s %8s %9s %8s %6s\n", "predictor of iterations", "Pearson",
               "within", "Spearman", "error", "coverage", "basins", "cost");
   for (const basin::PredictorScore& one : predictors.scores) {
@@ -431,6 +503,8 @@ void write_report(const command& c, const findings& f, int threads) {
       {"interrupted", f.interrupted},
       {"converged", std::count(f.ends.begin(), f.ends.end(), status::converged)},
       {"attractors", attractors},
+      {"undecided", f.undecided.size()},
+      {"away", count_away(f)},
       {"wandering", wandering},
       {"unseen_mass", number(unseen.mass.value)},
       {"unseen_mass_high", number(unseen.mass.upper)},
@@ -504,14 +578,37 @@ pictures::discovery_view discovery(const findings& f) {
     view.expected.push_back(basin::rarefaction(met, size));
   }
   view.remaining = f.atlas.unseen.remaining.value;
-  view.remark = gnuplot::format("unseen share of starts at most %.3g %% (95 %%)",
+  view.remark = gnuplot::format("unseen share of starts at most %.2g %% (95 %%)",
                                 100 * f.atlas.unseen.mass.upper);
   return view;
 }
 
+// Why points are grey: how many ended at none of the attractors, by their statuses.
+std::string say_grey(const std::vector<index_t>& labels, const std::vector<status>& ends) {
+  std::map<status, index_t> counts;
+  index_t grey = 0;
+  for (std::size_t j = 0; j < labels.size(); ++j) {
+    if (labels[j] >= 0) continue;
+    ++counts[ends[j]];
+    ++grey;
+  }
+  if (grey == 0) return "";
+  std::string text;
+  for (const auto& [end, count] : counts) {
+    // An end that was met, but by no start.
+    const bool other = end == status::converged || end == status::cycle;
+    text += (text.empty() ? "" : ", ") + std::to_string(count) + " " +
+            (other ? "elsewhere" : std::string(to_string(end)));
+  }
+  return gnuplot::format("grey: at none of the attractors, %.2g %% of the points",
+                         100 * static_cast<double>(grey) / static_cast<double>(labels.size())) +
+         "\n(" + text + ")";
+}
+
 // Draws what can be drawn; says what, as a line for the user.
-template <class Scalar, class Map>
-std::string draw(const basin::cpu<Scalar>& be, Map& map, const command& c, const findings& f) {
+template <class Scalar, class Map, class Exact>
+std::string draw(const basin::cpu<Scalar>& be, Map& map, Exact& precise, const command& c,
+                 const findings& f) {
   const gnuplot::Plotter plots(c.out);
   const matrix centers = f.atlas.centers();
   std::string drawn, failed;
@@ -520,26 +617,21 @@ std::string draw(const basin::cpu<Scalar>& be, Map& map, const command& c, const
     list += (list.empty() ? "" : ", ") + std::string(name) + ".png";
   };
   if (f.atlas.k >= 2) {
+    std::string grey;
     const auto label = [&](const matrix& points) {
-      // Followed no further than needed to tell which attractor is nearest.
-      basin::stopping rule = c.rule;
-      rule.residual *= 5;
+      // Labelled as the starts are, but followed no further than needed to tell the attractors
+      // apart. That is a matter of the attractors, and of rounding, not of --residual.
+      basin::stopping rule = basin::paper_small();
+      const double largest = centers.cols() > 0 ? centers.colwise().norm().maxCoeff() : 0;
+      rule.residual = std::max(5 * rule.residual, rounding<Scalar>(largest));
       const auto ends = follow<Scalar>(be, map, points.template cast<Scalar>().eval(), c,
                                        method::automatic, rule);
-      std::vector<index_t> labels;
-      for (index_t j = 0; j < ends.size(); ++j) {
-        index_t nearest = -1;
-        if (ends.status[static_cast<std::size_t>(j)] == status::converged && centers.cols() > 0) {
-          (centers.colwise() - ends.states.col(j).template cast<double>())
-              .colwise()
-              .squaredNorm()
-              .minCoeff(&nearest);
-        }
-        labels.push_back(nearest);
-      }
+      const std::vector<index_t> labels = basin::assign(be, map, f.clusters, ends, precise);
+      grey = say_grey(labels, ends.status);
       return labels;
     };
-    const auto view = latent::look(be, map, centers, f.starts.points, 120, 72, label);
+    auto view = latent::look(be, map, centers, f.starts.points, 120, 72, label);
+    view.grey = grey;
     note("field", pictures::draw_field(plots, view));
     note("basins", pictures::draw_basins(plots, view));
   }
@@ -556,7 +648,7 @@ std::string draw(const basin::cpu<Scalar>& be, Map& map, const command& c, const
   const basin::tensor_shape shape{f.atlas.image_shape[0], f.atlas.image_shape[1],
                                   f.atlas.image_shape[2]};
   note("gallery", pictures::draw_gallery(plots, shape, images,
-                                         "Decoded attractors and their shares of the starts"));
+                                         "Decoded attractors, shares of the decided starts"));
   std::vector<pictures::prediction_series> series;
   const auto add_series = [&](const basin::PredictorScore& one, bool intervals) {
     pictures::prediction_series& to = series.emplace_back();
@@ -565,7 +657,7 @@ std::string draw(const basin::cpu<Scalar>& be, Map& map, const command& c, const
     const bool bounded =
         std::all_of(one.intervals.begin(), one.intervals.end(),
                     [](const basin::count_interval& x) { return std::isfinite(x.upper); });
-    if (intervals && !bounded) to.label += " (full height: unbounded)";
+    if (intervals && !bounded) to.label += " (full height: no upper end)";
     for (index_t j = 0; j < one.predictions.size(); ++j) {
       const auto at = static_cast<std::size_t>(j);
       if (!one.predictions[j].iterations || !f.predictors.truth.finished[at]) continue;
@@ -579,7 +671,10 @@ std::string draw(const basin::cpu<Scalar>& be, Map& map, const command& c, const
   if (const basin::PredictorScore* most_right = best(f.predictors)) {
     if (most_right != &f.predictors.scores.front()) add_series(f.predictors.scores.front(), false);
     add_series(*most_right, true);
-    note("predictions", pictures::draw_predictions(plots, series));
+    note("predictions",
+         pictures::draw_predictions(
+             plots, series,
+             most_right->name + ", which has the least median error of those compared"));
   }
   note("eigenvalues", pictures::draw_eigenvalues(plots, spectra));
   note("discovery", pictures::draw_discovery(plots, discovery(f)));
@@ -613,21 +708,27 @@ int run(const command& c) {
   f.ends = measured.status;
   f.iterations = measured.iterations;
   f.residual.assign(measured.residual.begin(), measured.residual.end());
-  const basin::stopping fine{.residual = 1e-9, .max_iterations = 100000};
   const matrix reached = measured.states.template cast<double>();
   const auto ended = follow(exact, precise_map, reached, c, method::basin_preserving, fine);
   f.fates = ended.status;
   f.states = ended.states;
   const basin::Clustering clusters = basin::cluster(exact, precise_map, ended);
   f.labels = clusters.labels;
+  f.clusters = clusters.clusters;
+  f.in_double = c.in_double;
+  f.asked = c.rule.residual;
+  for (std::size_t j = 0; j < f.ends.size(); ++j) {
+    const double norm = reached.col(static_cast<index_t>(j)).norm();
+    if (f.ends[j] != status::converged && f.residual[j] <= rounding<Scalar>(norm)) ++f.unreached;
+  }
   f.evaluations = measured.work.evaluations + ended.work.evaluations + clusters.evaluations;
 
   f.interrupted = interrupted.stop_requested();
 
   // What the others do, each followed by itself.
   for (std::size_t j = 0; j < f.labels.size(); ++j) {
-    const auto state = f.states.col(static_cast<index_t>(j));
-    if (f.labels[j] < 0 && f.fates[j] != status::diverged && state.allFinite()) {
+    const bool away = f.fates[j] == status::diverged || f.fates[j] == status::non_finite;
+    if (f.labels[j] < 0 && !away) {
       f.undecided.push_back(static_cast<index_t>(j));
     }
   }
@@ -649,16 +750,18 @@ int run(const command& c) {
   basin::add_images(exact, decoder, f.atlas);
 
   print_table(f);
-  if (!f.interrupted) f.predictors = compare_predictors(be, map, c, f);
-  print_predictors(f.predictors);
+  f.predictors = compare_predictors(be, map, c, f);
+  print_predictors(f);
   write_tables(c, f);
   if (!f.interrupted) basin::save_atlas(f.atlas, c.out + "/atlas");
   f.seconds = clock.seconds();
   write_report(c, f, be.threads());
-  if (c.pictures) std::printf("%s\n", draw(be, map, c, f).c_str());
+  if (c.pictures) std::printf("%s\n", draw(be, map, precise_map, c, f).c_str());
+  const double seconds = clock.seconds();
   std::printf(
-      "%td evaluations to find them; %.2g s in all, pictures %.2g s; tables and arrays are in %s\n",
-      f.evaluations, f.seconds, clock.seconds() - f.seconds, c.out.c_str());
+      "%td evaluations to find them; %.1f s in all, of which pictures %.1f s; tables and arrays "
+      "are in %s\n",
+      f.evaluations, seconds, seconds - f.seconds, c.out.c_str());
   return interrupted.stop_requested() ? 130 : 0;
 }
 

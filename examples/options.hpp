@@ -79,7 +79,14 @@ class Reader {
   [[noreturn]] void refuse(const std::string& reason) const {
     throw basin::argument_error(std::string(name_) + ": " + reason);
   }
-  [[noreturn]] void unknown() const { refuse("unknown option; --help lists them"); }
+  [[noreturn]] void unknown() const {
+    const std::size_t equals = name_.find('=');
+    if (is_option() && equals != std::string_view::npos) {
+      refuse("a value stands behind a space: " + std::string(name_.substr(0, equals)) + " " +
+             std::string(name_.substr(equals + 1)));
+    }
+    refuse("unknown option; --help lists them");
+  }
 
   template <class Number>
   static std::string text_of(Number x) {

@@ -10,7 +10,7 @@
 #include <Eigen/Core>
 
 #include <basin/core/index.hpp>
-#include <basin/io/image.hpp>
+#include <basin/nn/tensor_shape.hpp>
 
 #include "gnuplot.hpp"
 
@@ -29,15 +29,18 @@ struct plane_view {
   Eigen::VectorXd norm;         // grid², of all of f(z) - z
   std::vector<index_t> labels;  // basin_grid², attractor of each point, negative: none
   Eigen::MatrixXd attractors;   // 2 × M
+  std::string grey;             // why points have no attractor; empty where all have one
   std::vector<Eigen::MatrixXd> trajectories;  // 2 × length each
 };
 
-inline std::string frame(const plane_view& view, const std::string& title) {
+inline std::string frame(const plane_view& view, const std::string& title, const std::string& key) {
   return format("set xrange [%.7g:%.7g]\nset yrange [%.7g:%.7g]\nset size ratio -1\nset key off\n",
                 view.lower[0], view.upper[0], view.lower[1], view.upper[1]) +
          "set xlabel " + gnuplot::quoted(view.x_label, "''") + "\nset ylabel " +
          gnuplot::quoted(view.y_label, "''") + "\nset title " +
-         gnuplot::plain(title + (view.remark.empty() ? "" : "\n" + view.remark)) + "\n";
+         gnuplot::plain(title + (view.remark.empty() ? "" : "\n" + view.remark)) +
+         "\nset label 1 " + gnuplot::plain(key) +
+         " at screen 0.5, 0.062 center font 'sans,11'\nset bmargin at screen 0.15\n";
 }
 
 // Of a picture 860 pixels high, whose frame is some 720 high.
@@ -46,18 +49,52 @@ inline int width(const plane_view& view) {
   return static_cast<int>(std::clamp(720 * size[0] / size[1], 500.0, 1000.0)) + 110;
 }
 
+// Where the numbered circle of each attractor stands: there, or where it would cover an earlier
+// one, at the nearest place around that is free.
+inline Eigen::Matrix2Xd circles(const plane_view& view) {
+  const double diameter =
+      ((view.upper - view.lower).array() / Eigen::Array2d(1000, 720)).maxCoeff() * 23;
+  Eigen::Matrix2Xd at = view.attractors;
+  for (index_t a = 1; a < at.cols(); ++a) {
+    const auto is_free = [&](const Eigen::Vector2d& place) {
+      for (index_t b = 0; b < a; ++b) {
+        if (std::hypot(at(0, b) - place[0], at(1, b) - place[1]) < diameter) return false;
+      }
+      return true;
+    };
+    for (int ring = 0; ring <= 8 && !is_free(at.col(a)); ++ring) {
+      for (int turn = 0; turn < 12; ++turn) {
+        const double angle = std::acos(-1.0) * turn / 6;
+        const Eigen::Vector2d place =
+            view.attractors.col(a) +
+            0.5 * (ring + 1) * diameter * Eigen::Vector2d(std::cos(angle), std::sin(angle));
+        if (!is_free(place)) continue;
+        at.col(a) = place;
+        break;
+      }
+    }
+  }
+  return at;
+}
+
 inline void write_attractors(const gnuplot::Plotter& plots, const plane_view& view) {
+  const Eigen::Matrix2Xd circle = circles(view);
   plots.data("attractors.dat", [&](std::ostream& out) {
-    out << "# coordinates on the plane, number\n";
+    out << "# coordinates on the plane, number, where the number stands\n";
     for (index_t a = 0; a < view.attractors.cols(); ++a) {
-      out << view.attractors(0, a) << ' ' << view.attractors(1, a) << ' ' << a + 1 << '\n';
+      out << view.attractors(0, a) << ' ' << view.attractors(1, a) << ' ' << a + 1 << ' '
+          << circle(0, a) << ' ' << circle(1, a) << '\n';
     }
   });
 }
 inline const std::string attractor_marks =
-    "'plots/attractors.dat' using 1:2 with points pt 7 ps 2.6 lc rgb 'white', \\\n"
-    "  '' using 1:2 with points pt 6 ps 2.6 lw 1.5 lc rgb 'black', \\\n"
-    "  '' using 1:2:(sprintf('%d', $3)) with labels font 'sans,10'\n";
+    "'plots/attractors.dat' using 1:2:($4-$1):($5-$2) with vectors nohead lw 3 lc rgb 'white', "
+    "\\\n"
+    "  '' using 1:2:($4-$1):($5-$2) with vectors nohead lw 1.2 lc rgb 'black', \\\n"
+    "  '' using 1:2 with points pt 7 ps 0.6 lc rgb 'black', \\\n"
+    "  '' using 4:5 with points pt 7 ps 2.6 lc rgb 'white', \\\n"
+    "  '' using 4:5 with points pt 6 ps 2.6 lw 1.5 lc rgb 'black', \\\n"
+    "  '' using 4:5:(sprintf('%d', $3)) with labels font 'sans,10'\n";
 
 // Norm of the field as colour, its direction as arrows, attractors and trajectories.
 inline bool draw_field(const gnuplot::Plotter& plots, const plane_view& view) {
@@ -107,7 +144,11 @@ inline bool draw_field(const gnuplot::Plotter& plots, const plane_view& view) {
   const double floor = std::max(std::floor(2 * least) / 2, most - 6);
   return plots.draw(
       "field", width(view) + 110, 860,
-      std::string(gnuplot::viridis) + frame(view, "Latent vector field v(z) = f(z) - z") +
+      std::string(gnuplot::viridis) +
+          frame(view, "Latent vector field v(z) = f(z) - z",
+                "circles: attractors, the most met first\nwhite lines: " +
+                    std::to_string(view.trajectories.size()) +
+                    " orbits, a dot an iteration; arrows: direction") +
           "set format cb '10^{%g}'\nset cblabel 'norm of f(z) - z'\n" +
           format("set cbrange [%.3g:%.3g]\nset cbtics 1\n", floor, std::max(most, floor + 0.1)) +
           "plot 'plots/field.dat' using 1:2:3 with image notitle, \\\n"
@@ -140,7 +181,9 @@ inline bool draw_basins(const gnuplot::Plotter& plots, const plane_view& view) {
   });
   write_attractors(plots, view);
   return plots.draw("basins", width(view), 860,
-                    frame(view, "Basins of attraction") +
+                    frame(view, "Basins of attraction",
+                          "circles: attractors, the most met first" +
+                              (view.grey.empty() ? "" : "\n" + view.grey)) +
                         "plot 'plots/basins.dat' using 1:2:4:5:6 with rgbimage notitle, \\\n  " +
                         attractor_marks);
 }
@@ -196,10 +239,14 @@ struct prediction_series {
 };
 
 inline bool draw_predictions(const gnuplot::Plotter& plots,
-                             const std::vector<prediction_series>& series) {
+                             const std::vector<prediction_series>& series,
+                             const std::string& remark) {
   std::string script =
       "set logscale xy\nset xlabel 'measured iterations'\nset ylabel 'predicted iterations'\n"
-      "set title 'Predicted against measured iterations'\nset key left top Left reverse\n"
+      "set title " +
+      gnuplot::plain("Predicted against measured iterations\n" + remark) +
+      "\nset key at screen 0.12, 0.055 left center vertical maxcols 1 Left reverse\n"
+      "set bmargin at screen 0.15\n"
       "set size ratio -1\nset grid lc rgb '#e6e6e6'\n";
   double least = INFINITY, most = 1;
   std::string list;
@@ -231,7 +278,7 @@ inline bool draw_predictions(const gnuplot::Plotter& plots,
   if (!std::isfinite(least)) return false;
   script += format("set xrange [%.4g:%.4g]\nset yrange [%.4g:%.4g]\n", least / 1.3, most * 1.3,
                    least / 1.3, most * 1.3);
-  return plots.draw("predictions", 900, 860,
+  return plots.draw("predictions", 860, 920,
                     script + "plot x with lines lw 1.2 lc rgb '#666666' notitle" + list + "\n");
 }
 
@@ -270,7 +317,7 @@ inline bool draw_eigenvalues(const gnuplot::Plotter& plots,
 // Attractors met by the first n starts, in their order and on average, and what is unseen.
 struct discovery_view {
   std::vector<double> starts, met, expected;
-  double remaining = 0, remaining_high = 0;  // a lower bound of those not met, and its upper end
+  double remaining = 0;  // a lower bound of those not met
   std::string remark;
 };
 
@@ -295,9 +342,9 @@ inline bool draw_discovery(const gnuplot::Plotter& plots, const discovery_view& 
           "'met, in the order of the starts', \\\n"
           "  '' using 1:3 with lines lw 2 dt 2 lc rgb '#E69F00' title 'expected of a random "
           "subset', \\\n" +
-          format(
-              "  %.6g with lines lw 1.5 dt 3 lc rgb '#444444' title 'lower bound of all: %.4g'\n",
-              seen + view.remaining, seen + view.remaining));
+          format("  %.6g with lines lw 1.5 dt 3 lc rgb '#444444' title "
+                 "'estimated lower bound (Chao): about %.0f'\n",
+                 seen + view.remaining, seen + view.remaining));
 }
 
 }  // namespace pictures

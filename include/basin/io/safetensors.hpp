@@ -81,7 +81,8 @@ class SafetensorsFile {
     }
     source_.read(0, &length, sizeof length);
     if (length > detail::safetensors_header_limit) {
-      source_.refuse(0, "a header of " + std::to_string(length) + " bytes, the limit is " +
+      source_.refuse(0, "not a safetensors file: its first 8 bytes say that the header has " +
+                            std::to_string(length) + " bytes, the limit is " +
                             std::to_string(detail::safetensors_header_limit));
     }
     if (length > source_.size() - sizeof length) {
