@@ -627,3 +627,19 @@ TEST_CASE("orbits and ends that are not finite are in no cluster", "[attractor]"
   found = ends(Eigen::RowVector3d(1e200, 1, 3e160), status::converged);
   CHECK(basin::cluster(be, identity, found).labels == labels{-1, 0, -1});
 }
+
+TEST_CASE("a slow direction behind two fast ones hides no fixed point", "[attractor]") {
+  // From three steps nothing is seen of the first coordinate's rate.
+  auto map = basin::differentiable<3>([](const auto& z, auto& f) {
+    f[0] = 0.9985 * z[0];
+    f[1] = 0.5 * z[1];
+    f[2] = -0.3 * z[2];
+  });
+  const basin::cpu<double> be(1);
+  const auto found = ends(Eigen::Vector3d(0.1, 3e-3, 3e-3), status::converged);
+  const Clustering c = basin::cluster(be, map, found);
+  REQUIRE(c.size() == 1);
+  CHECK(3 * c.error_bound[0] < 0.09);
+  CHECK(c.clusters[0].polished);
+  CHECK(c.clusters[0].center.norm() < 1e-10);
+}
