@@ -13,6 +13,7 @@
 
 #include "../catch.hpp"
 #include "../solver/maps.hpp"
+#include "maps.hpp"
 
 using basin::attractor_kind;
 using basin::Clustering;
@@ -45,14 +46,6 @@ basin::FixedPointResult<basin::cpu<double>> ends(const Eigen::MatrixXd& Z, statu
   return found;
 }
 
-// Attracting fixed points at -1 and 1 with rates that differ, and a saddle at 0.
-auto two_wells() {
-  return basin::differentiable<2>([](const auto& z, auto& f) {
-    f[0] = z[0] + 0.25f * z[0] * (1.0f - z[0] * z[0]);
-    f[1] = 0.25f * z[1] + 0.125f * z[0];
-  });
-}
-
 // Rate 0.999 along (1, 1) and 0.3 across, to (2, -1).
 auto slow() {
   return basin::differentiable<2>([](const auto& z, auto& f) {
@@ -63,20 +56,10 @@ auto slow() {
   });
 }
 
-// Half the way to the circle of radius 1 at each step.
-auto to_circle() {
-  return basin::differentiable<2>([](const auto& z, auto& f) {
-    using std::sqrt;
-    const auto norm = sqrt(z[0] * z[0] + z[1] * z[1]);
-    f[0] = 0.5f * z[0] + 0.5f * z[0] / norm;
-    f[1] = 0.5f * z[1] + 0.5f * z[1] / norm;
-  });
-}
-
 }  // namespace
 
 TEMPLATE_TEST_CASE("two wells are two points, polished", "[attractor]", float, double) {
-  auto map = two_wells();
+  auto map = maps::two_wells();
   const basin::cpu<TestType> be(2);
   Eigen::MatrixXd starts = maps::starts(2, 301);
   starts.row(0).array() += 0.1;
@@ -200,7 +183,7 @@ TEST_CASE("a cycle met at another phase is the same attractor", "[attractor]") {
 }
 
 TEMPLATE_TEST_CASE("a circle of fixed points is one continuum", "[attractor]", float, double) {
-  auto map = to_circle();
+  auto map = maps::to_circle();
   const basin::cpu<TestType> be(1);
   const auto found = follow(be, map, maps::starts(2, 120), 1e-5);
   REQUIRE(found.count(status::converged) == 120);
@@ -249,7 +232,7 @@ TEST_CASE("wandering columns are in no cluster", "[attractor]") {
   CHECK(none.size() == 0);
   CHECK(none.labels == labels(10, -1));
 
-  auto wells = two_wells();
+  auto wells = maps::two_wells();
   auto found = follow(be, wells, maps::starts(2, 40));
   const labels all = basin::cluster(be, wells, found).labels;
   const status ended[] = {status::stalled,        status::diverged,  status::non_finite,
@@ -280,7 +263,7 @@ TEST_CASE("a centre that Newton moves out of reach is not taken", "[attractor]")
 }
 
 TEST_CASE("the clustering does not depend on threads or the order of columns", "[attractor]") {
-  auto map = two_wells();
+  auto map = maps::two_wells();
   const basin::cpu<double> one(1), three(3);
   const Eigen::MatrixXd starts = maps::starts(2, 200);
   const Clustering a = basin::cluster(one, map, follow(one, map, starts));
@@ -387,7 +370,7 @@ TEST_CASE("an end that is far from converged does not make one of two attractors
 }
 
 TEST_CASE("a continuum whose ends lie close to each other is one", "[attractor]") {
-  auto map = to_circle();
+  auto map = maps::to_circle();
   const basin::cpu<double> be(1);
   const auto found = follow(be, map, maps::starts(2, 4000), 1e-2);
   const Clustering c = basin::cluster(be, map, found);

@@ -9,6 +9,7 @@
 
 #include "../catch.hpp"
 #include "../solver/maps.hpp"
+#include "maps.hpp"
 
 using basin::attractor_kind;
 using basin::Clustering;
@@ -32,28 +33,10 @@ basin::Cluster at(double x, double error) {
   return cluster;
 }
 
-// Attracting fixed points at -1 and 1 with rates that differ, and a saddle at 0.
-auto two_wells() {
-  return basin::differentiable<2>([](const auto& z, auto& f) {
-    f[0] = z[0] + 0.25f * z[0] * (1.0f - z[0] * z[0]);
-    f[1] = 0.25f * z[1] + 0.125f * z[0];
-  });
-}
-
-// Half the way to the circle of radius 1 at each step.
-auto to_circle() {
-  return basin::differentiable<2>([](const auto& z, auto& f) {
-    using std::sqrt;
-    const auto norm = sqrt(z[0] * z[0] + z[1] * z[1]);
-    f[0] = 0.5f * z[0] + 0.5f * z[0] / norm;
-    f[1] = 0.5f * z[1] + 0.5f * z[1] / norm;
-  });
-}
-
 }  // namespace
 
 TEST_CASE("two runs are merged as if they were one", "[attractor]") {
-  auto map = two_wells();
+  auto map = maps::two_wells();
   const basin::cpu<double> be(1);
   const Eigen::MatrixXd starts = maps::starts(2, 120);
   const auto part = [&](index_t first, index_t count) {
@@ -94,7 +77,7 @@ TEST_CASE("what a new end makes one was one", "[attractor]") {
 }
 
 TEST_CASE("a continuum is one whatever part of it a run has met", "[attractor]") {
-  auto map = to_circle();
+  auto map = maps::to_circle();
   const basin::cpu<double> be(1);
   const Eigen::MatrixXd starts = maps::starts(2, 12);
   Clustering merged = clusters_of(be, map, starts.leftCols(1));

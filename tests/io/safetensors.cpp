@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <limits>
 #include <map>
 #include <span>
@@ -157,6 +158,14 @@ TEST_CASE("a file that shrinks under the reader is refused", "[io]") {
   const std::string expected = path + ": byte 4000: the file became shorter while it was read";
   CHECK(refusal([&] { (void)file.read<double>("x"); }) == expected);
   CHECK(refusal([&] { (void)file.read<float>("x"); }) == expected);
+  std::filesystem::remove(path);
+}
+
+TEST_CASE("a text is said not to be a safetensors file", "[io]") {
+  const std::string path = files::temporary("readme.safetensors");
+  std::ofstream(path) << "# A heading, and what else a text begins with\n";
+  CHECK_THROWS_WITH(basin::SafetensorsFile(path),
+                    Catch::Contains("byte 0: not a safetensors file"));
   std::filesystem::remove(path);
 }
 
