@@ -191,10 +191,10 @@ def main():
         print("spectra: left out: BASIN_DATA does not name a folder with MNIST's images")
     else:
         mnist = options.data / "mnist"
-        net, z = trained_model(train, mnist, folder / "k128", 128, 5, 500)
+        net, z = trained_model(train, mnist, folder / "k128", 128, 20, 500)
         rows += [time_spectra(binary, folder / "k128", net, z, threads, options.rounds)
                  for threads in options.threads]
-        net, _ = trained_model(train, mnist, folder / "k512", 512, 3, 20)
+        net, _ = trained_model(train, mnist, folder / "k512", 512, 20, 20)
         rows.append(count_products(binary, folder / "k512", net))
     rows += time_clusters(binary, folder / "cluster", options.threads, options.rounds)
     options.rows.parent.mkdir(parents=True, exist_ok=True)

@@ -115,15 +115,15 @@ template <backend B, backend E, class Map>
 }  // namespace detail
 
 /// The known attractor that each end of a run belongs to: that with the nearest point of its
-/// centre among those whose period divides the end's, if the end's own error reaches it, or the end
-/// comes to it as it goes on. Of a continuum it is enough that fixed points lead from the end to
-/// it.
+/// centre among those whose period divides the end's, if the end's own error reaches it and every
+/// other is four times as far; else the point or cycle that the end comes to as it goes on. Of a
+/// continuum it is enough that fixed points lead straight from the end to one of its points.
 /// @param known of a run of the same map; see `cluster`
 /// @param found k × N ends
 /// @return for each column a place in `known`, or -1 where it is none of them, or wandering
 /// @throws argument_error if a setting is out of its range, size_error unless the dimensions agree
 /// Cost: 4 evaluations an end (4 p for cycles), and the distances from all centres; up to 4,096
-/// more where the error does not reach.
+/// more where that does not decide.
 template <backend B, class Map>
   requires latent_map<Map, B>
 [[nodiscard]] std::vector<index_t> assign(const B& be, Map& map, const std::vector<Cluster>& known,

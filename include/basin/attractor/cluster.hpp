@@ -288,8 +288,8 @@ template <backend B, backend E, class Map>
 ///   whatever the map throws
 /// Cost: 4 evaluations of f an end (4 p² for cycles), that of `radius_clusters`, up to
 /// 1,280 evaluations between each group and four of its neighbours, and for each group some k
-/// products with the Jacobian and 2/3 k³ flops an iteration of Newton's method. Groups in which some
-/// end is farther from that fixed point than its own error allows are followed, up to 4,096
+/// products with the Jacobian and 2/3 k³ flops an iteration of Newton's method. Groups in which
+/// some end is farther from that fixed point than its own error allows are followed, up to 4,096
 /// evaluations an end, to where they come to rest.
 ///
 /// @code
