@@ -134,7 +134,8 @@ inline std::vector<file> corpus() {
   bad("no header", zeros(8), "8", "does not begin with {");
   bad("header longer than the file", little_endian(100) + "{}", "0", "header of 100 bytes in a");
   bad("header of 100 MB and 1", little_endian(100'000'001) + "{}", "0", "limit is 100000000");
-  bad("header of 2^64 - 1", little_endian(~0ull) + "{}", "0", "header of 18446744073709551615");
+  bad("header of 2^64 - 1", little_endian(~0ull) + "{}", "0",
+      "header has 18446744073709551615 bytes");
   bad("list", safetensors("[]"), "8", "does not begin with {");
   bad("white space first", safetensors(" {}"), "8", "does not begin with {");
   bad("cut JSON", safetensors(R"({"t":)"), "13", "not JSON");
