@@ -15,16 +15,45 @@ namespace plot {
 struct curve {
   std::string label;
   std::string color;
-  std::vector<double> x, y, error;  // of equal size; error may be empty
+  std::vector<double> x = {}, y = {}, error = {};  // of equal size; error may be empty
   bool dashed = false;
 };
 
-// A pair of axes; x is logarithmic.
+// A pair of axes; values of y beyond them are drawn at their ends.
 struct panel {
   std::string title, x_label, y_label;
   double y_least = 0, y_most = 1, y_step = 0.2;
-  std::vector<curve> curves;
+  std::vector<curve> curves = {};
+  bool x_logarithmic = true;
 };
+
+// A step of 1, 2 or 5 times a power of ten that divides a range into about five.
+inline double round_step(double range) {
+  const double decade = std::pow(10, std::floor(std::log10(range / 5)));
+  const double left = range / 5 / decade;
+  return decade * (left < 1.5 ? 1 : left < 3.5 ? 2 : left < 7.5 ? 5 : 10);
+}
+
+// The panel with a range of y that holds all its curves with their errors.
+inline panel fitted(panel p) {
+  double least = INFINITY, most = -INFINITY;
+  for (const curve& c : p.curves) {
+    for (std::size_t j = 0; j < c.y.size(); ++j) {
+      const double error = c.error.empty() || !std::isfinite(c.error[j]) ? 0 : c.error[j];
+      if (!std::isfinite(c.y[j])) continue;
+      least = std::min(least, c.y[j] - error);
+      most = std::max(most, c.y[j] + error);
+    }
+  }
+  if (!(most >= least)) return p;
+  const double margin = most > least ? 0.04 * (most - least) : std::max(0.1, 0.1 * std::abs(most));
+  p.y_step = round_step(most - least + 2 * margin);
+  p.y_least = p.y_step * std::floor((least - margin) / p.y_step);
+  // What cannot be negative starts at 0.
+  if (least >= 0) p.y_least = std::max(0.0, p.y_least);
+  p.y_most = p.y_step * std::ceil((most + margin) / p.y_step);
+  return p;
+}
 
 // Text with what XML gives a meaning replaced.
 inline std::string escaped(const std::string& text) {
@@ -72,10 +101,17 @@ inline void write_svg(const std::string& path, const std::vector<panel>& panels)
         most = std::max(most, x);
       }
     }
-    least /= 1.15;
-    most *= 1.15;
+    if (p.x_logarithmic) {
+      least /= 1.15;
+      most *= 1.15;
+    } else {
+      const double margin = most > least ? 0.03 * (most - least) : 1;
+      least -= margin;
+      most += margin;
+    }
     const auto at_x = [&](double x) {
-      return origin + wide * std::log(x / least) / std::log(most / least);
+      return origin + wide * (p.x_logarithmic ? std::log(x / least) / std::log(most / least)
+                                              : (x - least) / (most - least));
     };
     const auto at_y = [&](double y) {
       const double clipped = std::clamp(y, p.y_least, p.y_most);
@@ -92,14 +128,19 @@ inline void write_svg(const std::string& path, const std::vector<panel>& panels)
       line(origin, at_y(y), origin + wide, at_y(y), "stroke=\"#ddd\"");
       text(origin - 6, at_y(y) + 4, "text-anchor=\"end\"", format("%g", std::round(y * 1e6) / 1e6));
     }
-    for (double decade = std::pow(10, std::floor(std::log10(least))); decade <= most;
-         decade *= 10) {
-      for (const double digit : {1.0, 2.0, 5.0}) {
-        const double x = digit * decade;
-        if (x < least || x > most) continue;
-        line(at_x(x), top, at_x(x), top + height, "stroke=\"#eee\"");
-        text(at_x(x), top + height + 18, "text-anchor=\"middle\"", format("%g", x));
+    const auto x_tick = [&](double x) {
+      if (x < least || x > most) return;
+      line(at_x(x), top, at_x(x), top + height, "stroke=\"#eee\"");
+      text(at_x(x), top + height + 18, "text-anchor=\"middle\"", format("%g", x));
+    };
+    if (p.x_logarithmic) {
+      for (double decade = std::pow(10, std::floor(std::log10(least))); decade <= most;
+           decade *= 10) {
+        for (const double digit : {1.0, 2.0, 5.0}) x_tick(digit * decade);
       }
+    } else {
+      const double step = round_step(most - least);
+      for (double t = std::ceil(least / step); t * step <= most; ++t) x_tick(t * step);
     }
     svg += format(
         "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"none\" "
