@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""Writes the golden files of scores: scikit-learn's answers.
+
+make.py [FOLDER] writes one safetensors file a case into FOLDER (this script's by default), F64:
+
+  roc_NAME     out, in (scores of foreign and familiar samples), auroc (roc_auc_score), delong (the
+               standard error, over all pairs), fpr (2 x 3: false positive rates at tpr, familiar
+               samples as the positive class, then foreign ones; by roc_curve), tpr (3)
+"""
+import pathlib
+import sys
+
+import numpy
+from safetensors.numpy import save_file
+from sklearn.metrics import roc_auc_score, roc_curve
+
+random = numpy.random.default_rng(20261126)
+folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else __file__).resolve()
+folder = folder if folder.is_dir() else folder.parent
+
+
+def save(name, **arrays):
+    save_file({key: numpy.ascontiguousarray(value, dtype=numpy.float64)
+               for key, value in arrays.items()}, folder / f"{name}.safetensors")
+
+
+def delong(out, inside):
+    pairs = (out[:, None] > inside) + 0.5 * (out[:, None] == inside)
+    return numpy.sqrt(pairs.mean(1).var(ddof=1) / len(out) + pairs.mean(0).var(ddof=1) / len(inside))
+
+
+def rates(positive, negative, at):
+    """False positive rates at true positive rates; high scores are positive."""
+    truth = numpy.r_[numpy.ones(len(positive)), numpy.zeros(len(negative))]
+    fpr, tpr, _ = roc_curve(truth, numpy.r_[positive, negative], drop_intermediate=False)
+    return [fpr[numpy.argmax(tpr >= t)] for t in at]
+
+
+def roc_cases():
+    yield "normal", random.normal(1, 1, 311), random.normal(0, 1, 500)
+    yield "ties", random.integers(0, 9, 200) + 2, random.integers(0, 9, 140)
+    yield "constant", numpy.full(7, 0.25), numpy.full(20, 0.25)
+    yield "apart", random.uniform(2, 3, 20), random.uniform(0, 1, 40)
+    yield "reversed", random.uniform(0, 1, 20), random.uniform(2, 3, 40)
+    yield "two", numpy.array([1.0, 2.0]), numpy.array([1.0, 0.0])
+
+
+for name, out, inside in roc_cases():
+    truth = numpy.r_[numpy.ones(len(out)), numpy.zeros(len(inside))]
+    at = numpy.array([0.5, 0.95, 1.0])
+    save(f"roc_{name}", out=out, **{"in": inside}, tpr=at, delong=[delong(out, inside)],
+         auroc=[roc_auc_score(truth, numpy.r_[out, inside])],
+         fpr=[rates(-inside, -out, at), rates(out, inside, at)])
