@@ -6,6 +6,8 @@ make.py [FOLDER] writes one safetensors file a case into FOLDER (this script's b
   roc_NAME     out, in (scores of foreign and familiar samples), auroc (roc_auc_score), delong (the
                standard error, over all pairs), fpr (2 x 3: false positive rates at tpr, familiar
                samples as the positive class, then foreign ones; by roc_curve), tpr (3)
+  knn_NAME     references (M x k), samples (N x k), distance and index (N x 12: the nearest, ties by
+               index; equal to scikit-learn's distances by a k-d tree, which are of differences)
 """
 import pathlib
 import sys
@@ -13,6 +15,7 @@ import sys
 import numpy
 from safetensors.numpy import save_file
 from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.neighbors import NearestNeighbors
 
 random = numpy.random.default_rng(20261126)
 folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else __file__).resolve()
@@ -51,3 +54,25 @@ for name, out, inside in roc_cases():
     save(f"roc_{name}", out=out, **{"in": inside}, tpr=at, delong=[delong(out, inside)],
          auroc=[roc_auc_score(truth, numpy.r_[out, inside])],
          fpr=[rates(-inside, -out, at), rates(out, inside, at)])
+
+
+def nearest(Y, X, count):
+    """Distances by differences in double and indices, ties by index."""
+    D = numpy.stack([numpy.sqrt(((Y - x) ** 2).sum(1)) for x in X])
+    index = numpy.argsort(D, axis=1, kind="stable")[:, :count]
+    return numpy.take_along_axis(D, index, 1), index
+
+
+def knn_cases():
+    yield "normal", random.normal(size=(400, 24)), random.normal(size=(30, 24))
+    grid = random.integers(0, 3, (300, 4)).astype(float)  # many ties
+    yield "ties", grid, random.integers(0, 3, (20, 4)) + 0.5
+    far = 1e6 + 1e-2 * random.normal(size=(200, 10))  # far from the origin, near each other
+    yield "far", far, 1e6 + 1e-2 * random.normal(size=(20, 10))
+
+
+for name, Y, X in knn_cases():
+    distance, index = nearest(Y, X, 12)
+    sklearn = NearestNeighbors(n_neighbors=12, algorithm="kd_tree").fit(Y).kneighbors(X)[0]
+    assert numpy.abs(sklearn - distance).max() <= 1e-12 * distance.max(), name
+    save(f"knn_{name}", references=Y, samples=X, distance=distance, index=index)

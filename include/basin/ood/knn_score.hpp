@@ -1,0 +1,161 @@
+/// @file
+/// How foreign samples are by their distance from the nearest references.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <numeric>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <Eigen/Core>
+
+#include <basin/backend/cpu.hpp>
+#include <basin/core/error.hpp>
+#include <basin/core/index.hpp>
+#include <basin/ood/nearest.hpp>
+
+namespace basin {
+
+/// What is made of the distances from the K nearest references.
+enum class knn_distance : std::uint8_t {
+  kth,   ///< the K-th (Sun, Ming, Zhu and Li 2022)
+  mean,  ///< the mean over all K, as in the paper's baseline (Fumero et al. 2025, section 4.2)
+};
+
+/// Settings of `knn_score`.
+struct knn_options {
+  index_t neighbours = 50;  ///< K, at least 1
+  knn_distance distance = knn_distance::kth;
+  /// References and samples are divided by their norms first, as Sun et al. do.
+  bool normalized = false;
+  /// The samples are the references, in their order: each is left out of its own neighbours.
+  bool exclude_self = false;
+  /// Samples that equal a reference (distance 0) are scored. Else they are an error: a sample that
+  /// was a reference says nothing of new ones.
+  bool allow_equal = false;
+
+  /// @throws argument_error if a setting is out of its range
+  void check() const {
+    require(neighbours >= 1, "knn_options",
+            "neighbours is " + std::to_string(neighbours) + ", must be at least 1");
+  }
+};
+
+/// Scores of samples.
+struct KnnScores {
+  Eigen::VectorXd scores;  ///< N; the higher, the more foreign
+  index_t neighbours = 0;  ///< that were used: K, or all references where there are no more
+  /// Not empty where all references were used, so that "nearest" chooses nothing: the mean is then
+  /// a distance from the whole of the references.
+  std::string warning;
+};
+
+namespace detail {
+
+/// Columns of norm 1, in double.
+/// @throws argument_error that names a column that is zero
+template <class Derived>
+[[nodiscard]] Eigen::MatrixXd normalized_columns(const char* what,
+                                                 const Eigen::MatrixBase<Derived>& X) {
+  Eigen::MatrixXd Y = X.template cast<double>();
+  for (index_t j = 0; j < Y.cols(); ++j) {
+    const double norm = Y.col(j).stableNorm();
+    require(norm > 0, "knn_score",
+            std::string(what) + " " + std::to_string(j) + " is zero and cannot be normalised");
+    Y.col(j) /= norm;
+  }
+  return Y;
+}
+
+}  // namespace detail
+
+/// References that score many batches of samples.
+class KnnScorer {
+ public:
+  /// @param references k × M in host memory
+  /// @throws as `NearestReferences`; argument_error if a setting is out of its range, or a
+  ///   reference is zero and is to be normalised
+  template <std::floating_point S, class Derived>
+  KnnScorer(const cpu<S>& be, const Eigen::MatrixBase<Derived>& references,
+            const knn_options& options = {})
+      : options_((options.check(), options)),
+        search_(be, options.normalized ? detail::normalized_columns("reference", references)
+                                       : Eigen::MatrixXd(references.template cast<double>())) {}
+
+  [[nodiscard]] const knn_options& options() const noexcept { return options_; }
+  [[nodiscard]] const Eigen::MatrixXd& references() const noexcept { return search_.references(); }
+
+  /// @param samples k × N in host memory
+  /// @throws size_error unless they have k rows; argument_error that names a sample that is not
+  ///   finite, or equals a reference without `allow_equal`
+  template <std::floating_point S, class Derived>
+  [[nodiscard]] KnnScores score(const cpu<S>& be, const Eigen::MatrixBase<Derived>& samples) const {
+    const index_t n = samples.cols();
+    std::vector<index_t> excluded;
+    if (options_.exclude_self) {
+      require_size("knn_score", "number of samples (exclude_self: they are the references)", n,
+                   search_.size());
+      excluded.resize(static_cast<std::size_t>(n));
+      std::iota(excluded.begin(), excluded.end(), index_t{0});
+    }
+    const index_t available = search_.size() - (options_.exclude_self ? 1 : 0);
+    require(available >= 1, "knn_score", "there is no reference but the sample itself");
+    KnnScores found;
+    found.neighbours = std::min(options_.neighbours, available);
+    if (options_.neighbours >= available) {
+      found.warning = std::to_string(options_.neighbours) + " neighbours of " +
+                      std::to_string(available) + " references: all are neighbours";
+    }
+    const Neighbours nearest =
+        options_.normalized ? search_.nearest(be, detail::normalized_columns("sample", samples),
+                                              found.neighbours, excluded)
+                            : search_.nearest(be, samples, found.neighbours, excluded);
+    found.scores.resize(n);
+    for (index_t j = 0; j < n; ++j) {
+      require(options_.allow_equal || nearest.distance(0, j) > 0, "knn_score",
+              "sample " + std::to_string(j) + " equals reference " +
+                  std::to_string(nearest.index(0, j)) +
+                  ": leave it out, or allow it by exclude_self or allow_equal");
+      found.scores[j] = options_.distance == knn_distance::kth
+                            ? nearest.distance(found.neighbours - 1, j)
+                            : nearest.distance.col(j).mean();
+    }
+    return found;
+  }
+
+ private:
+  knn_options options_;
+  NearestReferences<double> search_;
+};
+
+/// Scores of samples by their nearest references, exact to double precision.
+/// @param references k × M in host memory, float or double
+/// @param samples k × N
+/// @throws as `KnnScorer`
+/// Cost: 2 k M N flops in float, see `NearestReferences`.
+///
+/// @code
+/// #include <iostream>
+///
+/// #include <basin/ood/knn_score.hpp>
+///
+/// int main() {
+///   const basin::cpu<double> cpu;
+///   const Eigen::MatrixXd references = Eigen::MatrixXd::Random(8, 500);
+///   Eigen::MatrixXd samples = Eigen::MatrixXd::Random(8, 2);
+///   samples.col(1) *= 3;
+///   const auto found = basin::knn_score(cpu, references, samples, {.neighbours = 10});
+///   std::cout << found.scores.transpose() << '\n';  // the second is more foreign
+/// }
+/// @endcode
+template <std::floating_point S, class References, class Samples>
+[[nodiscard]] KnnScores knn_score(const cpu<S>& be, const Eigen::MatrixBase<References>& references,
+                                  const Eigen::MatrixBase<Samples>& samples,
+                                  const knn_options& options = {}) {
+  return KnnScorer(be, references, options).score(be, samples);
+}
+
+}  // namespace basin
