@@ -1,0 +1,95 @@
+// Dictionaries and targets for the tests of sparse/.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <Eigen/Core>
+
+#include <basin/backend/cpu.hpp>
+#include <basin/io/safetensors.hpp>
+#include <basin/sparse/dictionary.hpp>
+#include <basin/sparse/pursuit.hpp>
+
+#include "../catch.hpp"
+
+namespace problems {
+
+using basin::index_t;
+
+template <class Scalar>
+Eigen::MatrixX<Scalar> normal(index_t rows, index_t columns, std::uint64_t seed) {
+  Eigen::MatrixX<Scalar> X(rows, columns);
+  basin::fill_normal(basin::cpu<Scalar>(1), {.seed = seed}, X);
+  return X;
+}
+
+// Gaussian columns that share a direction: two atoms have an inner product near `alike`.
+template <class Scalar>
+Eigen::MatrixX<Scalar> alike(index_t rows, index_t columns, double alike, std::uint64_t seed) {
+  const Eigen::MatrixXd own = normal<double>(rows, columns, seed);
+  const Eigen::MatrixXd common = normal<double>(rows, 1, seed + 1);
+  return (std::sqrt(1 - alike) * own +
+          std::sqrt(alike) * common * Eigen::RowVectorXd::Ones(columns))
+      .template cast<Scalar>();
+}
+
+// Orthogonal matching pursuit as it is defined, in double: least squares by normal equations of
+// few, well separated atoms.
+inline std::vector<index_t> by_definition(const Eigen::MatrixXd& A, const Eigen::VectorXd& x,
+                                          index_t atoms) {
+  std::vector<index_t> chosen;
+  Eigen::VectorXd residual = x;
+  for (index_t s = 0; s < atoms; ++s) {
+    Eigen::VectorXd correlation = (A.transpose() * residual).cwiseAbs();
+    for (const index_t j : chosen) correlation[j] = 0;
+    Eigen::Index best = 0;
+    correlation.maxCoeff(&best);
+    chosen.push_back(best);
+    const Eigen::MatrixXd B = A(Eigen::all, chosen);
+    residual = x - B * (B.transpose() * B).llt().solve(B.transpose() * x);
+  }
+  return chosen;
+}
+
+// ‖x - A γ‖ of a code, by itself.
+template <class Scalar>
+double residual(const basin::Dictionary<Scalar>& dictionary, const Eigen::MatrixX<Scalar>& X,
+                const basin::SparseCodes<Scalar>& codes, index_t j) {
+  Eigen::VectorXd left = X.col(j).template cast<double>();
+  for (index_t i = 0; i < codes.count[static_cast<std::size_t>(j)]; ++i) {
+    left -= static_cast<double>(codes.coefficients(i, j)) *
+            dictionary.atoms.col(codes.atoms(i, j)).template cast<double>();
+  }
+  return left.norm();
+}
+
+// See golden/sparse/make.py.
+struct golden {
+  basin::Dictionary<double> dictionary;
+  Eigen::MatrixXd targets, codes;
+  Eigen::VectorXd residuals;
+};
+
+inline golden read_golden(const std::string& name) {
+  const auto folder = std::filesystem::path(__FILE__).parent_path() / "../golden/sparse";
+  const basin::SafetensorsFile file((folder / (name + ".safetensors")).string());
+  const auto read = [&](const char* tensor, index_t columns) {
+    const std::vector<double> values = file.read<double>(tensor);
+    return Eigen::MatrixXd(Eigen::Map<const Eigen::MatrixXd>(
+        values.data(), static_cast<index_t>(values.size()) / columns, columns));
+  };
+  golden g;
+  const std::vector<double> residuals = file.read<double>("residuals");
+  const auto N = static_cast<index_t>(residuals.size());
+  g.residuals = Eigen::Map<const Eigen::VectorXd>(residuals.data(), N);
+  g.targets = read("targets", N);
+  g.codes = read("codes", N);
+  g.dictionary.atoms = read("atoms", g.codes.rows());
+  return g;
+}
+
+}  // namespace problems
