@@ -8,12 +8,15 @@ make.py [FOLDER] writes one safetensors file a case into FOLDER (this script's b
                samples as the positive class, then foreign ones; by roc_curve), tpr (3)
   knn_NAME     references (M x k), samples (N x k), distance and index (N x 12: the nearest, ties by
                index; equal to scikit-learn's distances by a k-d tree, which are of differences)
+  mahalanobis  references (M x k), classes (M), samples (N x k), scores (4 x N: of the covariances
+               sample, ridge 0.3, shrinkage 0.3, Ledoit and Wolf's), shrinkage (Ledoit and Wolf's)
 """
 import pathlib
 import sys
 
 import numpy
 from safetensors.numpy import save_file
+from sklearn.covariance import EmpiricalCovariance, LedoitWolf, ShrunkCovariance
 from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.neighbors import NearestNeighbors
 
@@ -76,3 +79,24 @@ for name, Y, X in knn_cases():
     sklearn = NearestNeighbors(n_neighbors=12, algorithm="kd_tree").fit(Y).kneighbors(X)[0]
     assert numpy.abs(sklearn - distance).max() <= 1e-12 * distance.max(), name
     save(f"knn_{name}", references=Y, samples=X, distance=distance, index=index)
+
+
+def covariances(X):
+    """scikit-learn's, of rows of mean zero."""
+    ledoit_wolf = LedoitWolf(assume_centered=True).fit(X)
+    sample = EmpiricalCovariance(assume_centered=True).fit(X).covariance_
+    shrunk = ShrunkCovariance(assume_centered=True, shrinkage=0.3).fit(X).covariance_
+    ridge = sample + 0.3 * numpy.trace(sample) / len(sample) * numpy.eye(len(sample))
+    return sample, ridge, shrunk, ledoit_wolf.covariance_, ledoit_wolf.shrinkage_
+
+
+classes = numpy.arange(90) % 3
+mixing = random.normal(size=(7, 7))
+Y = random.normal(size=(90, 7)) @ mixing + 5 * random.normal(size=(3, 7))[classes] + 100
+X = 100 + 8 * random.normal(size=(20, 7))
+means = numpy.stack([Y[classes == c].mean(0) for c in range(3)])
+*found, shrinkage = covariances(Y - means[classes])
+scores = [numpy.min([[(x - m) @ numpy.linalg.solve(S, x - m) for m in means] for x in X], axis=1)
+          for S in found]
+save("mahalanobis", references=Y, samples=X, classes=classes, scores=scores,
+     shrinkage=[shrinkage])
