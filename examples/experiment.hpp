@@ -153,7 +153,8 @@ inline nlohmann::json number(double value) {
 // "0.923 ± 0.004", with the error's digits.
 inline std::string text_of(const estimate& e) {
   if (!std::isfinite(e.value)) return "none";
-  if (!(e.error > 0)) return plot::format("%.3g", e.value);
+  if (!std::isfinite(e.error)) return plot::format("%.3g", e.value);
+  if (e.error == 0) return plot::format("%.3g ± 0", e.value);
   const double place = std::floor(std::log10(e.error));
   if (place >= 3 || place < -6) return plot::format("%.3g ± %.1g", e.value, e.error);
   const int digits = std::max(0, static_cast<int>(-place));
@@ -346,6 +347,12 @@ class Report {
   }
 
   [[nodiscard]] std::string path(const std::string& file) const { return folder_ + "/" + file; }
+
+  // A dot: something that takes a while is done.
+  void tick() {
+    std::printf(".");
+    std::fflush(stdout);
+  }
 
   // Prints a series, and writes it as NAME.csv and under NAME in the JSON.
   void add(const std::string& name, const Series& series) {

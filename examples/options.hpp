@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <vector>
 
 #include <basin/core/error.hpp>
 
@@ -60,6 +61,18 @@ class Reader {
       refuse("must be positive and finite, not " + std::string(value));
     }
     return x;
+  }
+  // Numbers with commas between them, at least one.
+  template <class Number>
+  std::vector<Number> list() {
+    std::string_view value = text();
+    std::vector<Number> numbers;
+    while (true) {
+      const std::size_t comma = value.find(',');
+      numbers.push_back(number_of<Number>(value.substr(0, comma)));
+      if (comma == std::string_view::npos) return numbers;
+      value.remove_prefix(comma + 1);
+    }
   }
   template <class Number>
   [[nodiscard]] Number number_of(std::string_view text) const {

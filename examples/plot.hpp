@@ -140,7 +140,7 @@ inline void write_svg(const std::string& path, const std::vector<panel>& panels)
       }
     } else {
       const double step = round_step(most - least);
-      for (double t = std::ceil(least / step); t * step <= most; ++t) x_tick(t * step);
+      for (double t = std::ceil(least / step); t * step <= most; ++t) x_tick(t * step + 0.0);
     }
     svg += format(
         "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"none\" "
