@@ -1,0 +1,54 @@
+/// @file
+/// How foreign samples are by how far one step moves them.
+#pragma once
+
+#include <cmath>
+#include <limits>
+
+#include <Eigen/Core>
+
+#include <basin/backend/concept.hpp>
+#include <basin/convergence/known_attractors.hpp>
+#include <basin/core/error.hpp>
+#include <basin/core/finite.hpp>
+#include <basin/core/index.hpp>
+#include <basin/map/concept.hpp>
+
+namespace basin {
+
+/// ‖f(z) - z‖₂ of each sample: the norm of the latent vector field, small where the map was trained
+/// to stay. With the reconstruction map of an autoencoder and images in place of codes it is the
+/// reconstruction error.
+/// @param samples k × N in host memory
+/// @return N; the higher, the more foreign; NaN where f(z) is not finite
+/// @throws size_error unless the map has k rows
+/// Cost: one evaluation a sample.
+///
+/// @code
+/// #include <iostream>
+///
+/// #include <basin/backend/cpu.hpp>
+/// #include <basin/map/function_map.hpp>
+/// #include <basin/ood/residual_score.hpp>
+///
+/// int main() {
+///   auto map = basin::function_map(2, [](const auto& Z) { return (2 * Z.array()).tanh(); });
+///   const Eigen::MatrixXd samples = 3 * Eigen::MatrixXd::Random(2, 5);
+///   std::cout << basin::residual_score(basin::cpu<double>(), map, samples).transpose() << '\n';
+/// }
+/// @endcode
+template <backend B, class Map, class Derived>
+[[nodiscard]] Eigen::VectorXd residual_score(const B& be, Map& map,
+                                             const Eigen::MatrixBase<Derived>& samples) {
+  require_dimension("residual_score", map, samples.rows());
+  const Eigen::MatrixXd Z = detail::rounded_to<B>(samples.template cast<double>());
+  const Eigen::MatrixXd F = detail::values_at(be, map, Z);
+  Eigen::VectorXd scores(Z.cols());
+  for (index_t j = 0; j < Z.cols(); ++j) {
+    const double norm = (F.col(j) - Z.col(j)).stableNorm();
+    scores[j] = is_finite(norm) ? norm : std::numeric_limits<double>::quiet_NaN();
+  }
+  return scores;
+}
+
+}  // namespace basin
