@@ -1,17 +1,24 @@
 #!/usr/bin/env python3
-"""Nearest references of samples: basin's NearestReferences against FAISS and scikit-learn.
+"""Nearest references of samples, and scores of their trajectories.
 
 knn.py ROWS.json runs both sides in turn and writes
 
   knn/faiss/threads=T      against FAISS-CPU's IndexFlatL2
   knn/sklearn/threads=T    against scikit-learn's NearestNeighbors(algorithm="brute")
+  trajectory_score/threads=T
+                           basin's trajectory_score of 2,000 samples against 2,000 attractors, k =
+                           768, a network of two layers: against what cannot be left out, the
+                           evaluations of the columns that are active and their float products with
+                           the attractors, by the library's own kernels. detail has the memory
+                           beyond the inputs.
 
-for 2,000 samples, 60,000 references of 128 dimensions, float, standard normal, the 10 nearest.
+The former two are for 2,000 samples, 60,000 references of 128 dimensions, float, standard normal, the 10 nearest.
 Timed is the search; what each does once with the references before is in detail (`prepare`).
 FAISS and scikit-learn answer in float by |x|^2 + |y|^2 - 2 x y; ours is exact, and that is checked
 before anything is timed: indices those of differences in double, distances to 1e-12.
 
-rows(binary, folder, threads, rounds) gives the rows to other sets.
+rows(binary, folder, threads, rounds) and trajectory_rows(binary, threads, rounds) give the rows
+to other sets.
 """
 import argparse
 import json
@@ -40,12 +47,17 @@ def run_ours(binary, *arguments):
     return done.stdout
 
 
-def seconds(binary, folder, what, threads):
-    report = json.loads(run_ours(binary, folder, NEIGHBOURS,
+def benchmark(binary, *arguments, what, threads):
+    """Google Benchmark's report of one measurement, and its seconds."""
+    report = json.loads(run_ours(binary, *arguments,
                                  f"--benchmark_filter=^{what}/threads={threads}/real_time$",
                                  "--benchmark_format=json", "--benchmark_min_time=0.01"))
     run = report["benchmarks"][0]
-    return run["real_time"] * UNITS[run["time_unit"]]
+    return run, run["real_time"] * UNITS[run["time_unit"]]
+
+
+def seconds(binary, folder, what, threads):
+    return benchmark(binary, folder, NEIGHBOURS, what=what, threads=threads)[1]
 
 
 def make(folder):
@@ -152,6 +164,34 @@ def rows(binary, folder, threads=(1, 2), rounds=5):
     return out
 
 
+def trajectory_rows(binary, threads=(1, 2), rounds=5):
+    """A row for each number of threads."""
+    out = []
+    for count in threads:
+        if count > (os.cpu_count() or 1):
+            print(f"knn: left out: {count} threads, there are {os.cpu_count()} processors")
+            continue
+        ours, least = [], []
+        for _ in range(rounds):
+            ours.append(benchmark(binary, "--trajectories", what="trajectories",
+                                  threads=count)[1])
+            run, taken = benchmark(binary, "--trajectories", what="evaluations", threads=count)
+            least.append(taken)
+        memory = int(run_ours(binary, "--trajectories", "--memory", count))
+        mine, his = statistics.median(ours), statistics.median(least)
+        out.append({
+            "name": f"trajectory_score/threads={count}", "ours_s": mine, "peer_s": his,
+            "ratio": his / mine, "peer": "its evaluations and products alone", "threads": count,
+            "detail": {"samples": 2000, "attractors": 2000, "k": 768,
+                       "evaluations": int(run["evaluations"]),
+                       "ours_over_peer": mine / his, "memory_bytes": memory, "rounds": rounds,
+                       "ours_range_s": [min(ours), max(ours)],
+                       "peer_range_s": [min(least), max(least)]}})
+        print(f"{out[-1]['name']}: ours {mine:.4g} s, evaluations and products {his:.4g} s, ours / "
+              f"these {mine / his:.3f}, {memory / 1e6:.0f} MB", flush=True)
+    return out
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -164,6 +204,7 @@ def main():
     options = parser.parse_args()
     found = rows(options.binary.resolve(), options.folder.resolve(), options.threads,
                  options.rounds)
+    found += trajectory_rows(options.binary.resolve(), options.threads, options.rounds)
     options.rows.parent.mkdir(parents=True, exist_ok=True)
     options.rows.write_text(json.dumps(found, indent=1) + "\n")
 
