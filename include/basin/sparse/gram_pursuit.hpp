@@ -65,7 +65,7 @@ class GramPursuit {
     const double norm = std::sqrt(square);
     constexpr double rounding = std::numeric_limits<Scalar>::epsilon();
     // The square of a height is known to an eps of the inner products.
-    auto least = static_cast<Real>(4 * std::sqrt(rounding));
+    auto least = static_cast<Real>(std::sqrt(rounding));
     while (true) {
       const index_t t = factor_.size();
       if (end.residual_square > 0 && squares_.back() <= end.residual_square) {

@@ -79,18 +79,26 @@ class LaggingCorrelations {
     std::fill(lag_.begin(), lag_.end(), Real(0));
     lag_square_ = 0;
     runner_ = -1;
+    pause_ = failures_ = 0;
     spent_ = 0;
   }
 
   /// The atom that joins next.
   [[nodiscard]] atom_choice<Real> best() {
     const std::int64_t update = d_ * static_cast<index_t>(support_.size());
-    if (lag_square_ > 0 && !lagging_) refresh();
+    if (lag_square_ > 0 && (!lagging_ || update <= cheap || pause_ > 0)) {
+      if (pause_ > 0) --pause_;
+      refresh();
+    }
     if (lag_square_ > 0 && spent_ * evaluations_share > update) refresh_stalest();
-    if (lag_square_ > 0 && update <= cheap) refresh();
     if (lag_square_ > 0) {
       const atom_choice<Real> found = best_by_bounds();
-      if (found.atom >= 0) return found;
+      if (found.atom >= 0) {
+        failures_ = 0;
+        return found;
+      }
+      // Of atoms that are much alike too many may be the best, now and in the next steps.
+      pause_ = index_t{1} << std::min<index_t>(5, failures_++);
       refresh();
     }
     const index_t j = greatest();
@@ -357,7 +365,7 @@ class LaggingCorrelations {
   /// The stalest third is brought up to date when evaluations have cost this share of all of it.
   static constexpr std::int64_t evaluations_share = 16;
   /// Fewer multiplications than this are not worth a bound.
-  static constexpr std::int64_t cheap = std::int64_t{1} << 14;
+  static constexpr std::int64_t cheap = std::int64_t{1} << 15;
 
   index_t d_, width_, kept_stride_ = 0;
   bool lagging_;
@@ -373,7 +381,8 @@ class LaggingCorrelations {
   std::vector<std::int32_t> slot_;  ///< of an atom: 1 + its place in kept_, or 0
   std::vector<Scalar> kept_rows_;
   Real lag_square_ = 0;
-  index_t runner_ = -1;  ///< the second of the last step
+  index_t runner_ = -1;               ///< the second of the last step
+  index_t pause_ = 0, failures_ = 0;  ///< steps without bounds, and failures of bounds in a row
   std::int64_t spent_ = 0, evaluated_ = 0, refreshed_ = 0;
 };
 
