@@ -85,7 +85,18 @@ class KnnScorer {
         search_(be, options.normalized ? detail::normalized_columns("reference", references)
                                        : Eigen::MatrixXd(references.template cast<double>())) {}
 
+  /// Of the points of `references()`, as they are: with options that normalise, normalised ones.
+  template <std::floating_point S>
+  [[nodiscard]] static KnnScorer of_stored(const cpu<S>& be, const Eigen::MatrixXd& points,
+                                           knn_options options) {
+    const bool normalized = std::exchange(options.normalized, false);
+    KnnScorer scorer(be, points, options);
+    scorer.options_.normalized = normalized;
+    return scorer;
+  }
+
   [[nodiscard]] const knn_options& options() const noexcept { return options_; }
+  /// k × M, normalised where that was asked for.
   [[nodiscard]] const Eigen::MatrixXd& references() const noexcept { return search_.references(); }
 
   /// @param samples k × N in host memory

@@ -1,0 +1,307 @@
+/// @file
+/// A detector of foreign samples: fitted on references once, calibrated, kept in a file.
+///
+/// The file is safetensors: of k-NN and trajectories the points (M × k), of Mahalanobis's distances
+/// origin (k), whitening (k × k, a column of W a row) and white_means (C × k); fingerprints (I64);
+/// and in the metadata, under "detector", the settings and the threshold as JSON.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <Eigen/Core>
+#include <nlohmann/json.hpp>
+
+#include <basin/backend/concept.hpp>
+#include <basin/backend/cpu.hpp>
+#include <basin/core/checked_file.hpp>
+#include <basin/core/error.hpp>
+#include <basin/core/index.hpp>
+#include <basin/io/byte_source.hpp>
+#include <basin/io/safetensors.hpp>
+#include <basin/ood/knn_score.hpp>
+#include <basin/ood/mahalanobis.hpp>
+#include <basin/ood/threshold.hpp>
+#include <basin/ood/trajectory_score.hpp>
+
+namespace basin {
+
+namespace detail {
+
+/// A number for each column, of its bytes as doubles; sorted.
+template <class Derived>
+[[nodiscard]] std::vector<std::int64_t> fingerprints(const Eigen::MatrixBase<Derived>& X) {
+  std::vector<std::int64_t> found;
+  for (index_t j = 0; j < X.cols(); ++j) {
+    const Eigen::VectorXd x = X.col(j).template cast<double>().array() + 0.0;  // -0 is 0
+    checksum sum;
+    sum.add(x.data(), static_cast<std::size_t>(x.size()) * sizeof(double));
+    found.push_back(static_cast<std::int64_t>(sum.value()));
+  }
+  return found;
+}
+
+}  // namespace detail
+
+/// What a detector says of samples.
+struct Detections {
+  Eigen::VectorXd scores;     ///< N; the higher, the more foreign
+  std::vector<bool> foreign;  ///< whether the score is above the threshold
+};
+
+/// A score with what it was fitted on, and a threshold. Samples that were references or calibrated
+/// the threshold are refused: their scores say nothing of new ones.
+///
+/// @code
+/// #include <iostream>
+///
+/// #include <basin/ood/detector.hpp>
+///
+/// int main() {
+///   const basin::cpu<double> cpu;
+///   const Eigen::MatrixXd references = Eigen::MatrixXd::Random(4, 300);
+///   basin::Detector detector(basin::Mahalanobis(cpu, references), references);
+///   detector.calibrate(cpu, Eigen::MatrixXd::Random(4, 200), {.rate = 0.05});
+///   basin::save_detector(detector, "detector.safetensors");
+///   const auto again = basin::load_detector(cpu, "detector.safetensors");
+///   const auto said = again.detect(cpu, 3 * Eigen::MatrixXd::Random(4, 5));
+///   for (const bool foreign : said.foreign) std::cout << (foreign ? "foreign " : "familiar ");
+///   std::cout << '\n';
+/// }
+/// @endcode
+class Detector {
+ public:
+  using scorer = std::variant<KnnScorer, Mahalanobis, TrajectoryScorer>;
+
+  /// @param fitted on the references, or on the attractors that these come to
+  /// @param references k × M in host memory, by which samples are recognised
+  /// @throws size_error unless they have the scorer's k rows
+  template <class Derived>
+  Detector(scorer fitted, const Eigen::MatrixBase<Derived>& references)
+      : scorer_(std::move(fitted)), known_(detail::fingerprints(references)) {
+    require_size("Detector", "number of rows of the references", references.rows(), dimension());
+    std::sort(known_.begin(), known_.end());
+  }
+  /// Of the parts of a file.
+  Detector(scorer fitted, std::vector<std::int64_t> known,
+           std::optional<basin::Threshold> threshold)
+      : scorer_(std::move(fitted)), known_(std::move(known)), threshold_(std::move(threshold)) {
+    std::sort(known_.begin(), known_.end());
+  }
+
+  [[nodiscard]] index_t dimension() const {
+    return std::visit(
+        [](const auto& s) {
+          if constexpr (requires { s.dimension(); }) {
+            return s.dimension();
+          } else if constexpr (requires { s.references(); }) {
+            return static_cast<index_t>(s.references().rows());
+          } else {
+            return static_cast<index_t>(s.attractors().rows());
+          }
+        },
+        scorer_);
+  }
+  [[nodiscard]] const scorer& fitted() const noexcept { return scorer_; }
+  /// None before `calibrate`.
+  [[nodiscard]] const std::optional<basin::Threshold>& threshold() const noexcept {
+    return threshold_;
+  }
+  /// Of references and calibrating samples, sorted.
+  [[nodiscard]] const std::vector<std::int64_t>& known() const noexcept { return known_; }
+
+  /// Scores of samples, of trajectories with the map that the attractors are of.
+  /// @param samples k × N in host memory
+  /// @throws argument_error that names a sample that is known, or without a map where one is
+  /// needed,
+  ///   and as the scorer
+  template <backend B, class Derived>
+  [[nodiscard]] Eigen::VectorXd score(const B& be,
+                                      const Eigen::MatrixBase<Derived>& samples) const {
+    require(!std::holds_alternative<TrajectoryScorer>(scorer_), "Detector",
+            "trajectories need the map");
+    return score_with(be, samples, [](const TrajectoryScorer&) { return Eigen::VectorXd(); });
+  }
+  /// @copydoc score
+  template <backend B, class Map, class Derived>
+  [[nodiscard]] Eigen::VectorXd score(const B& be, const Eigen::MatrixBase<Derived>& samples,
+                                      Map& map) const {
+    return score_with(be, samples,
+                      [&](const TrajectoryScorer& s) { return s.score(be, map, samples).scores; });
+  }
+
+  /// Sets the threshold by familiar samples that are no references, once.
+  /// @param map nothing, or the map as for `score`
+  /// @throws as `score` and `false_alarm_threshold`; argument_error if it is calibrated already
+  template <backend B, class Derived, class... Map>
+  void calibrate(const B& be, const Eigen::MatrixBase<Derived>& samples,
+                 const threshold_options& options, Map&... map) {
+    require(!threshold_, "Detector", "it is calibrated already");
+    threshold_ = false_alarm_threshold(score(be, samples, map...), options);
+    const std::vector<std::int64_t> more = detail::fingerprints(samples);
+    known_.insert(known_.end(), more.begin(), more.end());
+    std::sort(known_.begin(), known_.end());
+  }
+
+  /// Scores with verdicts.
+  /// @throws as `score`; argument_error if it is not calibrated
+  template <backend B, class Derived, class... Map>
+  [[nodiscard]] Detections detect(const B& be, const Eigen::MatrixBase<Derived>& samples,
+                                  Map&... map) const {
+    require(threshold_.has_value(), "Detector", "it is not calibrated");
+    Detections found{.scores = score(be, samples, map...), .foreign = {}};
+    for (const double s : found.scores) found.foreign.push_back(threshold_->alarm(s));
+    return found;
+  }
+
+ private:
+  template <class B, class Derived, class Trajectories>
+  [[nodiscard]] Eigen::VectorXd score_with(const B& be, const Eigen::MatrixBase<Derived>& samples,
+                                           const Trajectories& trajectories) const {
+    require_size("Detector", "number of rows of the samples", samples.rows(), dimension());
+    const std::vector<std::int64_t> prints = detail::fingerprints(samples);
+    for (std::size_t j = 0; j < prints.size(); ++j) {
+      require(!std::binary_search(known_.begin(), known_.end(), prints[j]), "Detector",
+              "sample " + std::to_string(j) +
+                  " is a reference or has calibrated the threshold: samples must be new");
+    }
+    if (const auto* s = std::get_if<TrajectoryScorer>(&scorer_)) return trajectories(*s);
+    if (const auto* s = std::get_if<KnnScorer>(&scorer_)) return s->score(be, samples).scores;
+    return std::get<Mahalanobis>(scorer_).score(be, samples);
+  }
+
+  scorer scorer_;
+  std::vector<std::int64_t> known_;
+  std::optional<basin::Threshold> threshold_;
+};
+
+/// Writes a detector, with its threshold where it has one. The file appears whole or not at all.
+/// @throws file_error if it cannot be written
+inline void save_detector(const Detector& detector, const std::filesystem::path& path) {
+  nlohmann::json text{{"version", 1}};
+  std::vector<tensor_view> tensors;
+  const auto add = [&](const char* name, const auto& X) {
+    tensors.emplace_back(name, std::vector<index_t>{X.cols(), X.rows()}, X.data());
+  };
+  if (const auto* knn = std::get_if<KnnScorer>(&detector.fitted())) {
+    const knn_options& o = knn->options();
+    text["score"] = "knn";
+    text["neighbours"] = o.neighbours;
+    text["mean"] = o.distance == knn_distance::mean;
+    text["normalized"] = o.normalized;
+    add("points", knn->references());
+  } else if (const auto* distances = std::get_if<Mahalanobis>(&detector.fitted())) {
+    text["score"] = "mahalanobis";
+    text["amount"] = distances->amount();
+    add("origin", distances->origin());
+    add("whitening", distances->whitening());
+    add("white_means", distances->white_means());
+  } else {
+    const auto& trajectories = std::get<TrajectoryScorer>(detector.fitted());
+    const trajectory_options& o = trajectories.options();
+    const stopping& r = o.rule;
+    text["score"] = "trajectory";
+    text["mean"] = o.distance == attractor_distance::mean;
+    text["iterations"] = o.divisor == trajectory_divisor::iterations;
+    text["tail"] = o.tail;
+    text["rule"] = {r.residual,       static_cast<int>(r.norm),
+                    r.max_iterations, r.max_evaluations,
+                    r.divergence,     r.window,
+                    r.patience,       r.progress,
+                    r.max_period,     r.cycle_tolerance,
+                    r.marginal_band};
+    add("points", trajectories.attractors());
+  }
+  if (const auto& t = detector.threshold()) {
+    text["threshold"] = {t->value, t->rate,     t->confidence, t->calibrated,
+                         t->above, t->expected, t->reached};
+  }
+  tensors.emplace_back("fingerprints",
+                       std::vector<index_t>{static_cast<index_t>(detector.known().size())},
+                       detector.known().data());
+  write_safetensors(path, tensors, {{"detector", text.dump()}});
+}
+
+/// Reads a detector; its scores are the same to the bit.
+/// @throws file_error that names the file and the reason, if it is damaged, no detector, or holds
+///   what no detector can
+template <std::floating_point S>
+[[nodiscard]] Detector load_detector(const cpu<S>& be, ByteSource source) {
+  const std::string name = source.name();
+  const SafetensorsFile file(std::move(source));
+  const auto found = file.metadata().find("detector");
+  if (found == file.metadata().end()) {
+    throw file_error(name + ": byte 8: __metadata__ has no 'detector': this is no detector");
+  }
+  const auto matrix = [&](const char* which) {
+    const std::vector<index_t>& shape = file.info(which).shape;
+    if (shape.size() != 2) file.refuse(which, "is no matrix");
+    const std::vector<double> numbers = file.read<double>(which);
+    return Eigen::MatrixXd(Eigen::Map<const Eigen::MatrixXd>(numbers.data(), shape[1], shape[0]));
+  };
+  try {
+    const nlohmann::json text = nlohmann::json::parse(found->second);
+    if (text.at("version") != 1) throw argument_error("it is of another version than 1");
+    const auto read = [&]() -> Detector::scorer {
+      const auto kind = text.at("score").get<std::string>();
+      if (kind == "knn") {
+        knn_options o{.neighbours = text.at("neighbours").get<index_t>(),
+                      .normalized = text.at("normalized").get<bool>()};
+        if (text.at("mean").get<bool>()) o.distance = knn_distance::mean;
+        return KnnScorer::of_stored(be, matrix("points"), o);
+      }
+      if (kind == "mahalanobis") {
+        return Mahalanobis(Eigen::VectorXd(matrix("origin").reshaped()), matrix("whitening"),
+                           matrix("white_means"), text.at("amount").get<double>());
+      }
+      require(kind == "trajectory", "score", "'" + kind + "' is unknown");
+      trajectory_options o{.tail = text.at("tail").get<bool>()};
+      if (text.at("mean").get<bool>()) o.distance = attractor_distance::mean;
+      if (text.at("iterations").get<bool>()) o.divisor = trajectory_divisor::iterations;
+      const nlohmann::json& r = text.at("rule");
+      const int norm = r.at(1).get<int>();
+      require(norm >= 0 && norm <= static_cast<int>(residual_norm::rms), "rule",
+              "its norm is unknown");
+      o.rule = {.residual = r.at(0).get<double>(),
+                .norm = static_cast<residual_norm>(norm),
+                .max_iterations = r.at(2).get<index_t>(),
+                .max_evaluations = r.at(3).get<index_t>(),
+                .divergence = r.at(4).get<double>(),
+                .window = r.at(5).get<index_t>(),
+                .patience = r.at(6).get<index_t>(),
+                .progress = r.at(7).get<double>(),
+                .max_period = r.at(8).get<index_t>(),
+                .cycle_tolerance = r.at(9).get<double>(),
+                .marginal_band = r.at(10).get<double>()};
+      return TrajectoryScorer(be, matrix("points"), o);
+    };
+    std::optional<Threshold> threshold;
+    if (text.contains("threshold")) {
+      const nlohmann::json& t = text.at("threshold");
+      threshold = Threshold{.value = t.at(0).get<double>(),
+                            .rate = t.at(1).get<double>(),
+                            .confidence = t.at(2).get<double>(),
+                            .calibrated = t.at(3).get<index_t>(),
+                            .above = t.at(4).get<index_t>(),
+                            .expected = t.at(5).get<double>(),
+                            .reached = t.at(6).get<double>()};
+    }
+    return Detector(read(), file.read<std::int64_t>("fingerprints"), threshold);
+  } catch (const nlohmann::json::exception& e) {
+    throw file_error(name + ": byte 8: __metadata__: 'detector': " + e.what());
+  } catch (const argument_error& e) {
+    throw file_error(name + ": 'detector': " + e.what());
+  } catch (const size_error& e) {
+    throw file_error(name + ": 'detector': " + e.what());
+  }
+}
+
+}  // namespace basin
