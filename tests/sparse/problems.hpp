@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include <Eigen/Cholesky>
 #include <Eigen/Core>
 
 #include <basin/backend/cpu.hpp>
@@ -37,22 +38,22 @@ Eigen::MatrixX<Scalar> alike(index_t rows, index_t columns, double alike, std::u
       .template cast<Scalar>();
 }
 
-// Orthogonal matching pursuit as it is defined, in double: least squares by normal equations of
-// few, well separated atoms.
-inline std::vector<index_t> by_definition(const Eigen::MatrixXd& A, const Eigen::VectorXd& x,
-                                          index_t atoms) {
-  std::vector<index_t> chosen;
+// For every step of a pursuit the chosen atom's |correlation| with the residual, over the greatest:
+// 1 where the choice is that of the definition. By normal equations, in double.
+inline std::vector<double> best_along(const Eigen::MatrixXd& A, const Eigen::VectorXd& x,
+                                      const Eigen::VectorX<index_t>& chosen) {
+  std::vector<double> ratios;
+  std::vector<index_t> support;
   Eigen::VectorXd residual = x;
-  for (index_t s = 0; s < atoms; ++s) {
+  for (const index_t atom : chosen) {
     Eigen::VectorXd correlation = (A.transpose() * residual).cwiseAbs();
-    for (const index_t j : chosen) correlation[j] = 0;
-    Eigen::Index best = 0;
-    correlation.maxCoeff(&best);
-    chosen.push_back(best);
-    const Eigen::MatrixXd B = A(Eigen::all, chosen);
+    for (const index_t j : support) correlation[j] = 0;
+    ratios.push_back(correlation[atom] / correlation.maxCoeff());
+    support.push_back(atom);
+    const Eigen::MatrixXd B = A(Eigen::all, support);
     residual = x - B * (B.transpose() * B).llt().solve(B.transpose() * x);
   }
-  return chosen;
+  return ratios;
 }
 
 // ‖x - A γ‖ of a code, by itself.
