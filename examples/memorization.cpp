@@ -88,10 +88,10 @@ void body(int argc, char** argv) {
       const auto similar = experiment::memorization_of(be, attractors, images.train);
       const Eigen::MatrixXf decoded_ends = experiment::decoded(be, model, ends.states);
       const auto of_ends = experiment::memorization_of(be, decoded_ends, images.train);
-      found.add(
-          static_cast<double>(k), seed,
-          {similar.mean, similar.deviation, of_ends.mean, error, experiment::rank_of(attractors),
-           static_cast<double>(attractors.cols()), ends.converged, ends.iterations});
+      found.add(static_cast<double>(k), seed,
+                {similar.mean, similar.deviation, of_ends.mean, error,
+                 experiment::rank_of(attractors), experiment::rank_of(decoded_ends),
+                 static_cast<double>(attractors.cols()), ends.converged, ends.iterations});
       if (seed == 0) sheet.push_back(attractors.leftCols(std::min<index_t>(12, attractors.cols())));
       report.tick();
     }

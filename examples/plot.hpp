@@ -119,8 +119,8 @@ inline void write_svg(const std::string& path, const std::vector<panel>& panels)
     };
     text(origin + wide / 2, top - 14, "text-anchor=\"middle\" font-weight=\"bold\"", p.title);
     text(origin + wide / 2, top + height + 38, "text-anchor=\"middle\"", p.x_label);
-    svg += format("<g transform=\"rotate(-90 %.1f %.1f)\">", origin - 46, top + height / 2);
-    text(origin - 46, top + height / 2, "text-anchor=\"middle\"", p.y_label);
+    svg += format("<g transform=\"rotate(-90 %.1f %.1f)\">", origin - 54, top + height / 2);
+    text(origin - 54, top + height / 2, "text-anchor=\"middle\"", p.y_label);
     svg += "</g>\n";
     const int ticks = static_cast<int>(std::floor((p.y_most - p.y_least) / p.y_step + 1e-9));
     for (int t = 0; t <= ticks; ++t) {
