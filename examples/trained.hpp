@@ -38,6 +38,10 @@ struct training_plan {
   double decay = 1e-6;
   index_t batch = 16;
   basin::any_activation activation = basin::relu_function{};
+
+  [[nodiscard]] basin::table3_options model(const basin::tensor_shape& image) const {
+    return {.image = image, .width = width, .latent = latent, .activation = activation};
+  }
 };
 
 // Of tiny, quick and full settings; the last is the paper's, but for the epochs, which are 500
@@ -107,10 +111,7 @@ using at_epoch = std::function<void(const basin::Autoencoder<float>&, const basi
 inline basin::Autoencoder<float> trained(const basin::cpu<float>& be, const image_split& images,
                                          const training_plan& plan, index_t seed,
                                          const at_epoch& watch = {}) {
-  auto model = basin::table3<float>({.image = images.shape,
-                                     .width = plan.width,
-                                     .latent = plan.latent,
-                                     .activation = plan.activation});
+  auto model = basin::table3<float>(plan.model(images.shape));
   const auto random = static_cast<std::uint64_t>(seed + 1);
   model.initialize(random);
   basin::training_options<float> options;
@@ -129,6 +130,19 @@ inline basin::Autoencoder<float> trained(const basin::cpu<float>& be, const imag
   basin::require(result.status == basin::training_status::finished, "training",
                  "the loss is no longer finite");
   return model;
+}
+
+// The same network in double.
+inline basin::Autoencoder<double> in_double(basin::Autoencoder<float> model,
+                                            const basin::table3_options& options) {
+  auto precise = basin::table3<double>(options);
+  auto to = precise.parameters();
+  const auto from = model.parameters();
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    std::copy_n(from[i].values.data, from[i].values.size, to[i].values.data);
+  }
+  precise.parameters_changed();
+  return precise;
 }
 
 inline Eigen::MatrixXf codes_of(const basin::cpu<float>& be, const basin::Autoencoder<float>& model,
