@@ -1,22 +1,22 @@
 // What each regulariser of the paper's Table 2 does: trains the same small autoencoder with
 // each of them and prints, as a table in Markdown, what changes against the plain one.
 //
-//   regularizers [--images FILE] [--count N] [--epochs N] [--seeds N] [--threads T]
+//   regularizers [--quick|--full|--tiny] [--images FILE] [--seeds N] [--threads T]
+//                [--output FOLDER] [options of the training]
 //
-// FILE is an IDX file, gzipped or not; without one the images are made. Numbers are means
-// over the seeds, with the standard error of the mean.
+// FOLDER (out/regularizers) gets regularizers.csv, results.json and norms.svg.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <iostream>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include <basin/io/idx.hpp>
-#include <basin/model/table3.hpp>
-#include <basin/training/trainer.hpp>
+#include <Eigen/SVD>
 
-#include "made_images.hpp"
+#include <basin/spectral/jacobian.hpp>
+
+#include "experiment.hpp"
+#include "trained.hpp"
 
 namespace {
 
@@ -30,25 +30,17 @@ struct entry {
   basin::table3_options model = {};
 };
 
-// What is measured of a trained model.
-struct figures {
-  double error = 0;           // squared error of reconstruction, test images
-  double noisy = 0;           // the same from images with noise of deviation 0.3
-  double hidden = 0;          // the same from images with half of the patches hidden
-  double encoder = 0;         // mean ‖J_E‖²_F
-  double reconstruction = 0;  // mean ‖J_F‖²_F
-  double weights = 0;         // Σ ‖W‖²_F
-  double code = 0;            // mean |z_i|
-  double small = 0;           // share of |z_i| below a tenth of their root mean square
-  double prior = 0;           // KL of the codes' mean and variance from N(0, 1), per element
+constexpr const char* about =
+    "regularizers [OPTION [VALUE]]...: Table 2, what each regulariser does\n\n";
 
-  static constexpr const char* names[] = {"error",      "from noise", "from half",
-                                          "‖J_E‖²",     "‖J_F‖²",     "Σ‖W‖²",
-                                          "mean abs z", "small z",    "KL to N(0, 1)"};
-  [[nodiscard]] std::vector<double> all() const {
-    return {error, noisy, hidden, encoder, reconstruction, weights, code, small, prior};
-  }
-};
+// What is measured of a trained model: the squared error of reconstruction of test images; the same
+// from images with noise of deviation 0.3, and from images with half of the patches hidden; means
+// of ‖J_E‖²_F, ‖J_F‖²_F and ‖J_f‖²_F at test images, and of the rank of J_f; Σ ‖W‖²_F; of codes,
+// the mean |z_i|, the share of |z_i| below a tenth of their root mean square, and the KL of their
+// mean and variance from N(0, 1), per element.
+const std::vector<std::string> metrics{"error",      "from noise", "from half",    "‖J_E‖²",
+                                       "‖J_F‖²",     "‖J_f‖²",     "rank J_f",     "Σ‖W‖²",
+                                       "mean abs z", "small z",    "KL to N(0, 1)"};
 
 double error_from(const basin::cpu<scalar>& be, const basin::Autoencoder<scalar>& model,
                   const matrix& seen, const matrix& images) {
@@ -58,21 +50,19 @@ double error_from(const basin::cpu<scalar>& be, const basin::Autoencoder<scalar>
   return static_cast<double>((answer - images).squaredNorm()) / static_cast<double>(images.size());
 }
 
-figures measure(const basin::cpu<scalar>& be, basin::Autoencoder<scalar>& model,
-                const matrix& test) {
-  figures f;
-  f.error = error_from(be, model, test, test);
+std::vector<double> measure(const basin::cpu<scalar>& be, basin::Autoencoder<scalar>& model,
+                            const matrix& test) {
   matrix noise(test.rows(), test.cols());
   fill_normal(be, {.seed = 99}, noise);
-  f.noisy = error_from(be, model, test + scalar(0.3) * noise, test);
+  const basin::tensor_shape shape = model.image_shape();
   matrix half = test;
   for (index_t j = 0; j < half.cols(); ++j) {
     for (index_t i = 0; i < half.rows(); ++i) {
-      const index_t patch = i / 32 / 4 * 8 + i % 32 / 4;
+      const index_t x = i % shape.width, y = i / shape.width % shape.height;
+      const index_t patch = y / 4 * (shape.width / 4) + x / 4;
       if (basin::random_stream{98}.word(patch, j) % 2 == 0) half(i, j) = 0;
     }
   }
-  f.hidden = error_from(be, model, half, test);
   // The exact penalties are the norms.
   const index_t count = std::min<index_t>(200, test.cols());
   const basin::block<const scalar> x(test.data(), test.outerStride(), count);
@@ -82,52 +72,77 @@ figures measure(const basin::cpu<scalar>& be, basin::Autoencoder<scalar>& model,
       basin::contractive{1.0}, basin::r_contractive{1.0}, basin::deep_weight_decay{1.0}};
   if (model.variational()) terms.push_back(basin::variational{0.0});
   const auto norms = basin::Objective<scalar>(terms).evaluate(be, model, x, {}, 0, g.data());
-  f.encoder = norms.penalties[0];
-  f.reconstruction = norms.penalties[1];
-  f.weights = norms.penalties[2];
-  auto E = model.encoder_map();
-  matrix codes(model.latent_size(), test.cols());
-  basin::evaluate(be, E, test, codes);
+  const matrix codes = experiment::codes_of(be, model, test);
+  auto map = model.latent_map();
+  double latent_norm = 0, rank = 0;
+  const auto measured = static_cast<double>(count);
+  for (const Eigen::MatrixXd& J :
+       basin::jacobian(be, map, codes.leftCols(count).template cast<double>().eval())) {
+    latent_norm += J.squaredNorm() / measured;
+    const Eigen::VectorXd values = J.jacobiSvd().singularValues();
+    rank += static_cast<double>((values.array() > 1e-3 * values[0]).count()) / measured;
+  }
   const Eigen::ArrayXXd z = codes.cast<double>().array();
-  f.code = z.abs().mean();
-  f.small = (z.abs() < 0.1 * std::sqrt(z.square().mean())).cast<double>().mean();
+  double prior = 0;
   for (index_t i = 0; i < z.rows(); ++i) {
     const double mean = z.row(i).mean();
     const double variance = (z.row(i) - mean).square().mean() + 1e-12;
-    f.prior +=
-        (mean * mean + variance - 1 - std::log(variance)) / 2 / static_cast<double>(z.rows());
+    prior += (mean * mean + variance - 1 - std::log(variance)) / 2 / static_cast<double>(z.rows());
   }
-  return f;
+  return {error_from(be, model, test, test),
+          error_from(be, model, test + scalar(0.3) * noise, test),
+          error_from(be, model, half, test),
+          norms.penalties[0],
+          norms.penalties[1],
+          latent_norm,
+          rank,
+          norms.penalties[2],
+          z.abs().mean(),
+          (z.abs() < 0.1 * std::sqrt(z.square().mean())).cast<double>().mean(),
+          prior};
 }
 
-int run(int argc, char** argv) {
-  std::string file;
-  index_t count = 4000, epochs = 12, seeds = 3;
-  int threads = 0;
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view option = argv[i];
-    basin::require(i + 1 < argc, option, "a value is missing");
-    const std::string value = argv[++i];
-    if (option == "--images") {
-      file = value;
-    } else if (option == "--count") {
-      count = std::stol(value);
-    } else if (option == "--epochs") {
-      epochs = std::stol(value);
-    } else if (option == "--seeds") {
-      seeds = std::stol(value);
-    } else if (option == "--threads") {
-      threads = std::stoi(value);
-    } else {
-      throw basin::argument_error(std::string(option) + ": unknown option");
+// Norms of each regulariser by those of its plain network, a curve a Jacobian.
+void draw(const experiment::Report& report, const experiment::Series& found) {
+  const auto series = [&](const char* metric, const char* label, const char* color) {
+    plot::curve c{.label = label, .color = color};
+    for (const double x : found.xs()) {
+      const basin::estimate e = found.mean(x, metric);
+      c.x.push_back(x + 1);
+      c.y.push_back(std::log10(e.value));
+      c.error.push_back(e.error / e.value / std::log(10.0));
     }
-  }
-  const auto set = file.empty() ? made::images(count, 1) : basin::read_idx_images(file);
-  const matrix images = basin::to_matrix<scalar>(set, 32, 32).leftCols(std::min(count, set.count));
-  const index_t test = images.cols() / 5;
-  const basin::cpu<scalar> be(threads);
+    return c;
+  };
+  plot::write_svg(report.path("norms.svg"),
+                  {plot::fitted({.title = "Jacobians at test images",
+                                 .x_label = "row of the table",
+                                 .y_label = "log10 of the squared norm",
+                                 .curves = {series("‖J_E‖²", "encoder", "#0072B2"),
+                                            series("‖J_F‖²", "reconstruction map", "#D55E00"),
+                                            series("‖J_f‖²", "latent map", "#009E73")},
+                                 .x_logarithmic = false})});
+}
 
-  const basin::table3_options plain{.width = 8, .latent = 8};
+// A claim of Table 2: with the regulariser, a number that stands for contraction is less.
+struct claim {
+  std::string of, against, metric, says;
+};
+
+void body(int argc, char** argv) {
+  experiment::PlanOptions changes;
+  const auto s =
+      experiment::parse(argc, argv, "regularizers", std::string(about) + experiment::plan_usage,
+                        [&](options::Reader& read) { return changes.read(read); });
+  auto plan = changes.apply(experiment::plan_of(s));
+  plan.latent = 8;
+  // What decays is told by the entries.
+  plan.decay = 0;
+  experiment::Report report(s);
+  const basin::cpu<scalar> be(s.threads);
+  const auto images = experiment::split_images(s, plan.images, plan.test);
+
+  const basin::table3_options plain = plan.model(images.shape);
   const auto with = [&](auto change) {
     basin::table3_options options = plain;
     change(options);
@@ -149,47 +164,54 @@ int run(int argc, char** argv) {
       {"denoising 0.3", {basin::denoising{0.3}}, plain},
       {"variational 1e-3", {basin::variational{1e-3}}, with([](auto& o) { o.variational = true; })},
       {"masked 0.5", {basin::masked{0.5}}, plain}};
+  std::vector<std::string> names;
+  for (const entry& one : entries) names.push_back(one.name);
 
-  std::printf("| regulariser |");
-  for (const char* name : figures::names) std::printf(" %s |", name);
-  std::printf("\n|---|");
-  for (std::size_t i = 0; i < std::size(figures::names); ++i) std::printf("---|");
-  std::printf("\n");
-  for (const entry& one : entries) {
-    std::vector<std::vector<double>> values;
-    for (index_t seed = 0; seed < seeds; ++seed) {
-      auto model = basin::table3<scalar>(one.model);
-      model.initialize(static_cast<std::uint64_t>(seed));
-      basin::training_options<scalar> training;
-      training.epochs = epochs;
-      training.rate.rate = 1e-3;
-      training.regularizers = one.terms;
-      training.seed = static_cast<std::uint64_t>(seed);
-      basin::train(be, model, images.leftCols(images.cols() - test), training);
-      values.push_back(measure(be, model, images.rightCols(test)).all());
+  experiment::Series found("regulariser", metrics, names);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    for (index_t seed = 0; seed < s.seeds; ++seed) {
+      auto model = basin::table3<scalar>(entries[i].model);
+      experiment::train(be, model, images, plan, seed, entries[i].terms);
+      found.add(static_cast<double>(i), seed, measure(be, model, images.test));
+      report.tick();
     }
-    std::printf("| %s |", one.name.c_str());
-    const auto n = static_cast<double>(seeds);
-    for (std::size_t i = 0; i < values[0].size(); ++i) {
-      double mean = 0, square = 0;
-      for (const auto& v : values) mean += v[i] / n;
-      for (const auto& v : values) square += (v[i] - mean) * (v[i] - mean);
-      const double error = seeds > 1 ? std::sqrt(square / (n - 1) / n) : 0.0;
-      std::printf(" %.3g ± %.1g |", mean, error);
-    }
-    std::printf("\n");
-    std::fflush(stdout);
   }
-  return 0;
+  report.json["training"] = experiment::json_of(plan);
+  report.add("regularizers", found);
+
+  const auto place = [&](const std::string& name) {
+    const auto at = std::find(names.begin(), names.end(), name);
+    return static_cast<double>(at - names.begin());
+  };
+  const std::string k8 = names[0], sig = "plain, sigmoid code", rel = "plain, ReLU code";
+  for (const claim& c : std::vector<claim>{
+           {"bottleneck, k = 2", k8, "rank J_f", "limits the rank of the Jacobian"},
+           {"weight_decay 1e-4", k8, "‖J_f‖²", "reduces the norm of J_f by shrinking weights"},
+           {"deep_weight_decay 1e-5", k8, "‖J_f‖²", "a smoother, more contractive composition"},
+           {"r_contractive 1e-3", k8, "‖J_F‖²", "stable reconstructions: a small Jacobian of F"},
+           {"contractive 1e-4", k8, "‖J_E‖²", "local flatness of the encoder"},
+           {"sparse_kl 1e-2, sigmoid code", sig, "‖J_E‖²", "saturated units: a small J_E"},
+           {"sparse_l1 1e-4, ReLU code", rel, "‖J_E‖²", "inactive units: a sparse J_E"},
+           {"denoising 0.3", k8, "‖J_f‖²", "a contractive vector field"},
+           {"variational 1e-3", k8, "‖J_E‖²", "penalises sharp variations in the encoder"},
+           {"masked 0.5", k8, "‖J_f‖²", "invariance to missing entries: a low norm of J_f"}}) {
+    // Norms vary by factors, so that logarithms are compared.
+    const Eigen::VectorXd less = (found.values(place(c.against), c.metric).array() /
+                                  found.values(place(c.of), c.metric).array())
+                                     .log();
+    report.claim("Table 2, " + c.of, c.says,
+                 plot::format("%s %s, %s %s", c.metric.c_str(),
+                              experiment::text_of(found.mean(place(c.of), c.metric)).c_str(),
+                              c.against.c_str(),
+                              experiment::text_of(found.mean(place(c.against), c.metric)).c_str()),
+                 "logarithm of the second by the first", basin::mean_estimate(less));
+  }
+  draw(report, found);
+  report.finish();
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const std::exception& e) {
-    std::cerr << "regularizers: " << e.what() << '\n';
-    return 1;
-  }
+  return experiment::run("regularizers", [&] { body(argc, argv); });
 }

@@ -107,11 +107,12 @@ inline nlohmann::json json_of(const training_plan& plan) {
 
 using at_epoch = std::function<void(const basin::Autoencoder<float>&, const basin::epoch_record&)>;
 
-// The model of a seed. Seeds begin at 1, as those of examples/train do.
-inline basin::Autoencoder<float> trained(const basin::cpu<float>& be, const image_split& images,
-                                         const training_plan& plan, index_t seed,
-                                         const at_epoch& watch = {}) {
-  auto model = basin::table3<float>(plan.model(images.shape));
+// Trains a model, in place, from the initial weights of a seed. Seeds begin at 1, as those of
+// examples/train do.
+inline void train(const basin::cpu<float>& be, basin::Autoencoder<float>& model,
+                  const image_split& images, const training_plan& plan, index_t seed,
+                  const std::vector<basin::regularizer<float>>& regularizers = {},
+                  const at_epoch& watch = {}) {
   const auto random = static_cast<std::uint64_t>(seed + 1);
   model.initialize(random);
   basin::training_options<float> options;
@@ -123,12 +124,21 @@ inline basin::Autoencoder<float> trained(const basin::cpu<float>& be, const imag
   options.rate = {
       .rate = plan.rate,
       .schedule = basin::step_schedule{{after(plan.epochs / 3), after(2 * plan.epochs / 3)}, 0.3}};
+  options.regularizers = regularizers;
   options.seed = random;
   options.progress.silent = true;
   options.at_epoch = watch;
   const auto result = basin::train(be, model, images.train, options, images.test);
   basin::require(result.status == basin::training_status::finished, "training",
                  "the loss is no longer finite");
+}
+
+// The plain model of a seed.
+inline basin::Autoencoder<float> trained(const basin::cpu<float>& be, const image_split& images,
+                                         const training_plan& plan, index_t seed,
+                                         const at_epoch& watch = {}) {
+  auto model = basin::table3<float>(plan.model(images.shape));
+  train(be, model, images, plan, seed, {}, watch);
   return model;
 }
 
