@@ -134,10 +134,18 @@ void body(int argc, char** argv) {
   const auto s =
       experiment::parse(argc, argv, "regularizers", std::string(about) + experiment::plan_usage,
                         [&](options::Reader& read) { return changes.read(read); });
-  auto plan = changes.apply(experiment::plan_of(s));
+  // What decays is told by the entries, so that the plan has no decay.
+  auto plan = changes.apply(s.pick<experiment::training_plan>(
+      {.images = 96, .test = 32, .width = 4, .epochs = 8, .rate = 5e-3, .decay = 0, .batch = 4},
+      {.images = 500, .width = 8, .epochs = 12, .decay = 0, .batch = 8},
+      {.images = 4800,
+       .test = 1200,
+       .width = 8,
+       .epochs = 12,
+       .rate = 1e-3,
+       .decay = 0,
+       .batch = 128}));
   plan.latent = 8;
-  // What decays is told by the entries.
-  plan.decay = 0;
   experiment::Report report(s);
   const basin::cpu<scalar> be(s.threads);
   const auto images = experiment::split_images(s, plan.images, plan.test);
