@@ -463,7 +463,7 @@ void claims(const Found& found, experiment::Report& report) {
 void body(int argc, char** argv) {
   std::string data;
   experiment::PlanOptions changes;
-  const auto s =
+  auto s =
       experiment::parse(argc, argv, "out_of_distribution",
                         std::string(about) + experiment::plan_usage, [&](options::Reader& read) {
                           if (!read.is("--data")) return changes.read(read);
@@ -471,10 +471,10 @@ void body(int argc, char** argv) {
                           return true;
                         });
   basin::require(data.empty() || s.images.empty(), "--data", "cannot be with --images");
+  if (!data.empty()) s.images = data + "/mnist/t10k-images-idx3-ubyte.gz";
   const Sizes sizes = data.empty() ? s.pick<Sizes>({60, 30, 30}, {400, 150, 100}, {2000, 600, 400})
                                    : s.pick<Sizes>({60, 20, 20}, {300, 80, 80}, {2000, 600, 400});
   experiment::Report report(s);
-  if (!data.empty()) report.json["images"] = "mnist";
   report.json["references"] = sizes.references;
   report.json["samples"] = sizes.samples;
   const basin::cpu<float> be(s.threads);
@@ -497,8 +497,7 @@ void body(int argc, char** argv) {
       }
     }
   } else {
-    const auto mnist = basin::to_matrix<float>(
-        basin::read_idx_images(data + "/mnist/t10k-images-idx3-ubyte.gz"), 32, 32);
+    const auto mnist = basin::to_matrix<float>(basin::read_idx_images(s.images), 32, 32);
     const auto cifar = basin::read_cifar(data + "/cifar10/cifar10_5000.bin.gz");
     const auto rgb = basin::to_matrix<float>(cifar);
     // ITU-R BT.601's luma.
