@@ -2,7 +2,7 @@
 // predicts against the measured one, for a bottleneck of two dimensions.
 //
 //   convergence [--quick|--full|--tiny] [--images FILE] [--seeds N] [--threads T]
-//               [--output FOLDER] [--latent K] [options of the training]
+//               [--output FOLDER] [--latent K] [--starts N] [options of the training]
 //
 // For each seed a Table 3 network is trained. Its attractors are those of the codes of training
 // images, brought to fixed points in double; the starts are codes of training images, as in the
@@ -40,7 +40,8 @@ using basin::index_t;
 
 constexpr const char* about =
     "convergence [OPTION [VALUE]]...: Figure 11, predicted and measured iterations\n\n"
-    "--latent K      size of the bottleneck (2)\n";
+    "--latent K      size of the bottleneck (2)\n"
+    "--starts N      training images whose codes are starts\n";
 
 // The fixed points, k × M, to which starts go, brought there in double.
 Eigen::MatrixXd fixed_points(const basin::cpu<float>& be, const basin::Autoencoder<float>& model,
@@ -65,18 +66,25 @@ Eigen::MatrixXd fixed_points(const basin::cpu<float>& be, const basin::Autoencod
 }
 
 void body(int argc, char** argv) {
-  index_t latent = 2;
+  index_t latent = 2, number = 0;
   experiment::PlanOptions changes;
   const auto s =
       experiment::parse(argc, argv, "convergence", std::string(about) + experiment::plan_usage,
                         [&](options::Reader& read) {
-                          if (!read.is("--latent")) return changes.read(read);
-                          latent = read.at_least<index_t>(2);
+                          if (read.is("--latent")) {
+                            latent = read.at_least<index_t>(2);
+                          } else if (read.is("--starts")) {
+                            number = read.at_least<index_t>(60);
+                          } else {
+                            return changes.read(read);
+                          }
                           return true;
                         });
   auto plan = changes.apply(experiment::plan_of(s));
   plan.latent = latent;
   basin::require(plan.images >= 60, "--count", "must be at least 60");
+  if (number == 0) number = s.pick<index_t>(150, 1000, 4000);
+  number = std::min(number, plan.images);
   experiment::Report report(s);
   const basin::cpu<float> be(s.threads);
   const auto images = experiment::split_images(s, plan.images, plan.test);
@@ -90,7 +98,7 @@ void body(int argc, char** argv) {
       {"all"});
   for (index_t seed = 0; seed < s.seeds; ++seed) {
     const auto model = experiment::trained(be, images, plan, seed);
-    const Eigen::MatrixXf codes = experiment::codes_of(be, model, images.train);
+    const Eigen::MatrixXf codes = experiment::codes_of(be, model, images.train.leftCols(number));
     const Eigen::MatrixXd centers = fixed_points(be, model, codes, plan.model(images.shape));
     basin::require(centers.cols() > 0, "convergence", "the network has no fixed points");
     auto map = model.latent_map();
@@ -159,6 +167,7 @@ void body(int argc, char** argv) {
     }
   }
   report.json["training"] = experiment::json_of(plan);
+  report.json["starts"] = number;
   report.add("models", models);
   report.add("predictors", predictors);
   std::printf(

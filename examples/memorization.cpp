@@ -59,7 +59,7 @@ void body(int argc, char** argv) {
                         });
   const auto plan = changes.apply(experiment::plan_of(s));
   if (sizes.empty()) {
-    sizes = s.pick<std::vector<index_t>>({2, 64}, {2, 8, 32, 128, 512},
+    sizes = s.pick<std::vector<index_t>>({2, 16}, {2, 8, 32, 128, 512},
                                          {2, 4, 8, 16, 32, 64, 128, 256, 512});
   }
   if (starts == 0) starts = s.pick<index_t>(32, 150, 1000);

@@ -17,6 +17,7 @@ struct curve {
   std::string color;
   std::vector<double> x = {}, y = {}, error = {};  // of equal size; error may be empty
   bool dashed = false;
+  bool joined = true;  // by lines
 };
 
 // A pair of axes; values of y beyond them are drawn at their ends.
@@ -119,8 +120,8 @@ inline void write_svg(const std::string& path, const std::vector<panel>& panels)
     };
     text(origin + wide / 2, top - 14, "text-anchor=\"middle\" font-weight=\"bold\"", p.title);
     text(origin + wide / 2, top + height + 38, "text-anchor=\"middle\"", p.x_label);
-    svg += format("<g transform=\"rotate(-90 %.1f %.1f)\">", origin - 54, top + height / 2);
-    text(origin - 54, top + height / 2, "text-anchor=\"middle\"", p.y_label);
+    svg += format("<g transform=\"rotate(-90 %.1f %.1f)\">", origin - 50, top + height / 2);
+    text(origin - 50, top + height / 2, "text-anchor=\"middle\"", p.y_label);
     svg += "</g>\n";
     const int ticks = static_cast<int>(std::floor((p.y_most - p.y_least) / p.y_step + 1e-9));
     for (int t = 0; t <= ticks; ++t) {
@@ -165,7 +166,7 @@ inline void write_svg(const std::string& path, const std::vector<panel>& panels)
         line(x - 4, low, x + 4, low, thin);
         line(x - 4, high, x + 4, high, thin);
       }
-      svg += "<polyline fill=\"none\" " + stroke + " points=\"" + points + "\"/>\n";
+      if (c.joined) svg += "<polyline fill=\"none\" " + stroke + " points=\"" + points + "\"/>\n";
       const double y = top + height + below + 14 + 20 * static_cast<double>(n);
       line(origin, y - 4, origin + 28, y - 4, stroke);
       text(origin + 36, y, "", c.label);

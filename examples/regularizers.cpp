@@ -105,7 +105,7 @@ std::vector<double> measure(const basin::cpu<scalar>& be, basin::Autoencoder<sca
 // Norms of each regulariser by those of its plain network, a curve a Jacobian.
 void draw(const experiment::Report& report, const experiment::Series& found) {
   const auto series = [&](const char* metric, const char* label, const char* color) {
-    plot::curve c{.label = label, .color = color};
+    plot::curve c{.label = label, .color = color, .joined = false};
     for (const double x : found.xs()) {
       const basin::estimate e = found.mean(x, metric);
       c.x.push_back(x + 1);

@@ -48,7 +48,7 @@ struct training_plan {
 // there, and for the images, which are all there are.
 inline training_plan plan_of(const settings& s) {
   return s.pick<training_plan>(
-      {.images = 256, .test = 64, .width = 4, .epochs = 12, .rate = 5e-3, .batch = 8}, {},
+      {.images = 512, .test = 64, .width = 6, .epochs = 15, .rate = 5e-3, .batch = 8}, {},
       {.images = 4000,
        .test = 1000,
        .width = 32,

@@ -173,7 +173,7 @@ bool draw_planes(const experiment::Report& report, const experiment::settings& s
       table.row(one.epoch, "attractor", one.attractors(0, j), one.attractors(1, j), "");
     }
     const std::string file = "'plots/" + name + "_";
-    script += gnuplot::format("set title 'epoch %td, %td attractors'\n", one.epoch,
+    script += gnuplot::format("set title 'epoch %td, attractors: %td'\n", one.epoch,
                               one.attractors.cols()) +
               "plot " + file + "field.dat' using 1:2:3 with image, \\\n  " + file +
               "codes.dat' with dots lc rgb 'white', \\\n  " + file +
@@ -311,9 +311,9 @@ void body(int argc, char** argv) {
        panel("Distance from the attractors of training images", "Chamfer / mean norm",
              {found.curve("chamfer noise", "of noise", "#E69F00"),
               found.curve("chamfer test", "of test images", "#D55E00")}),
-       panel(
-           "Trajectory score, noise against test images", "rate",
-           {found.curve("fpr95", "FPR95", "#CC79A7"), found.curve("auroc", "AUROC", "#009E73")})});
+       panel("Trajectory score, noise against test images", "rate",
+             {found.curve("fpr95", "FPR95", "#CC79A7"),
+              found.curve("auroc", "AUROC, noise as foreign", "#009E73")})});
   experiment::write_sheet(report.path("sheet.png"), images.shape, sheet);
   if (!draw_planes(report, s, planes)) {
     std::printf("no picture of the field: there is no gnuplot; plots/ has its script and data\n");
