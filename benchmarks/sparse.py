@@ -17,8 +17,7 @@ of atoms and targets; how many targets have other atoms than a pursuit in double
 (`other_atoms`, over the first ones), and by how much the squared error of reconstruction
 exceeds scikit-learn's, at most, relative to it (`worse_than_peer`).
 
-The rows knn/sklearn, knn/faiss and trajectory_score are those of knn.py and
-trajectory_score.py, where their programs are built.
+The rows knn/sklearn, knn/faiss and trajectory_score are those of knn.py.
 """
 import argparse
 import gzip
@@ -195,10 +194,13 @@ def main():
         if name in options.only:
             write(measure(binary, name, folder / name, *problem(), sparsity, peer_targets, checked,
                           options.threads, options.rounds))
-    for name in ("knn", "trajectory_score"):
-        program = binary.parent / f"benchmark_{name}"
-        if name in options.only and program.exists():
-            write(__import__(name).rows(program, folder.parent / name, options.threads))
+    program = binary.parent / "benchmark_knn"
+    if program.exists():
+        import knn
+        if "knn" in options.only:
+            write(knn.rows(program, folder.parent / "knn", options.threads))
+        if "trajectory_score" in options.only:
+            write(knn.trajectory_rows(program, options.threads))
 
 
 if __name__ == "__main__":
