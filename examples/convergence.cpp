@@ -43,6 +43,9 @@ constexpr const char* about =
     "--latent K      size of the bottleneck (2)\n"
     "--starts N      training images whose codes are starts\n";
 
+// Sums of a correlation may go by where in memory its samples lie, so that its last digits vary.
+double rounded(double correlation) { return std::round(1e12 * correlation) / 1e12; }
+
 // The fixed points, k × M, to which starts go, brought there in double.
 Eigen::MatrixXd fixed_points(const basin::cpu<float>& be, const basin::Autoencoder<float>& model,
                              const Eigen::MatrixXf& starts, const basin::table3_options& options) {
@@ -149,7 +152,8 @@ void body(int argc, char** argv) {
          radius, measured / (tested - unfinished), unfinished / tested});
     for (const basin::PredictorScore& one : found.scores) {
       if (seed == 0) names.push_back(one.name);
-      rows.push_back({one.pearson_told, one.pearson, one.pearson_within_basin, one.spearman,
+      rows.push_back({rounded(one.pearson_told), rounded(one.pearson),
+                      rounded(one.pearson_within_basin), rounded(one.spearman),
                       one.median_relative_error, one.coverage, one.labels_right,
                       one.evaluations_share});
     }
