@@ -5,6 +5,9 @@
 
 #include <Eigen/Cholesky>
 
+#include <basin/sparse/gram_pursuit.hpp>
+#include <basin/sparse/inverse_cholesky.hpp>
+#include <basin/sparse/lagging_correlations.hpp>
 #include <basin/sparse/orthogonal_matching_pursuit.hpp>
 
 #include "problems.hpp"
