@@ -148,13 +148,13 @@ class NearestCandidates {
 /// whose value may be the least, by a bound of all roundings, is kept, and its value computed anew.
 /// So the answer is that of a search in double, on any backend and any number of threads.
 ///
-/// Memory: at most some 100 MB, less for few columns. Cost: 2 k M N flops in the backend's scalar,
+/// Memory: at most some 100 MB for k up to 100,000. Cost: 2 k M N flops in the backend's scalar,
 /// and some k operations a left column; where very many columns are equally near up to k M N more.
 template <basin::backend B, class Pairs>
 [[nodiscard]] NearestColumns nearest_columns(const B& be, const Pairs& pairs) {
   using scalar = typename B::scalar;
   const index_t k = pairs.dimension(), m = pairs.lefts(), n = pairs.rights();
-  const index_t left_block = std::min<index_t>(m, 256);
+  const index_t left_block = std::min(m, std::clamp<index_t>((index_t{1} << 20) / k, 16, 256));
   const index_t right_block =
       std::min(n, std::clamp<index_t>((index_t{1} << 21) / k, 64, index_t{1} << 12));
   // (k + 4) u ‖x‖ ‖y‖ of the product, with u the unit roundoff, and what is done in double; the
