@@ -284,6 +284,12 @@ TEST_CASE("inner products suffice", "[sparse]") {
   CHECK(by_atoms.atoms == by_products.atoms);
   CHECK((by_atoms.coefficients - by_products.coefficients).cwiseAbs().maxCoeff() < 1e-12);
   CHECK(by_products.residual[2] == Approx(by_atoms.residual[2]));
+  Eigen::MatrixXd odd = B;
+  odd(4, 1) = std::numeric_limits<double>::quiet_NaN();
+  const auto codes =
+      basin::orthogonal_matching_pursuit_gram(cpu, dictionary.gram, odd, squares, {.atoms = 9});
+  CHECK(codes.status[1] == pursuit_status::non_finite);
+  CHECK(codes.coefficients.col(2) == by_products.coefficients.col(2));
   squares.pop_back();
   CHECK_THROWS_AS(
       basin::orthogonal_matching_pursuit_gram(cpu, dictionary.gram, B, squares, {.atoms = 9}),

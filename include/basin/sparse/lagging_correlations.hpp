@@ -32,8 +32,9 @@ struct atom_choice {
 /// d |I|^2 / 2 numbers a target. The correlations lag: they are exact for coefficients γ̂, and by
 /// Cauchy and Schwarz |α_j - α̂_j| <= ‖γ - γ̂‖ (Σ_{i in I} G_ij^2)^(1/2). Only atoms that may
 /// exceed the best are evaluated. Those are mostly the same from step to step, so their row of
-/// G_I is kept together. When evaluating has cost as much as bringing α̂ up to date would, that is
-/// done. Costs are counted, not timed, so that the bits do not depend on the machine's load.
+/// G_I is kept together. When evaluations have cost a share of what bringing α̂ up to date would,
+/// the coefficients that lag the most are brought up to date; where the bounds let too many pass,
+/// all are. Costs are counted, not timed, so that the bits do not depend on the machine's load.
 ///
 /// The answer is that of evaluating all, ties within rounding aside; equal ones go to the lower
 /// index.
@@ -309,7 +310,8 @@ class LaggingCorrelations {
     if (runner >= 0 && runner != leader && square_[static_cast<std::size_t>(runner)] > 0) {
       consider(runner);
     }
-    // Rounding, of the sums of squares and of α̂, is far within these margins.
+    // For the rounding of the sums of squares, and of one step of α̂. What α̂ has gathered beyond
+    // that over the steps can hide no more than a tie within rounding.
     const auto factor = static_cast<Scalar>(lag_square_ * Real(1.001));
     const Scalar margin = 16 * std::numeric_limits<Scalar>::epsilon() *
                           std::abs(correlation_[static_cast<std::size_t>(leader)]);

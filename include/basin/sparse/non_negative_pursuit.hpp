@@ -8,6 +8,7 @@
 #include <limits>
 #include <numeric>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <Eigen/Cholesky>
@@ -35,6 +36,18 @@ class NonNegativeTarget {
   /// Takes in an atom, and lets go of those whose coefficient becomes zero.
   /// @return false if the atom is a combination of the others, within rounding
   [[nodiscard]] bool take(index_t atom) {
+    const bool taken = exchange(atom);
+    // Also where it was not: coefficients may have gone a part of the way, and atoms may have left.
+    residual_of<Scalar>(A_, x_, support_, coefficients_.data(), residual_);
+    return taken;
+  }
+
+  [[nodiscard]] const std::vector<index_t>& support() const noexcept { return support_; }
+  [[nodiscard]] const Eigen::VectorXd& coefficients() const noexcept { return coefficients_; }
+  [[nodiscard]] const Eigen::VectorXd& residual() const noexcept { return residual_; }
+
+ private:
+  [[nodiscard]] bool exchange(index_t atom) {
     const auto t = static_cast<Eigen::Index>(support_.size());
     const auto column = A_.col(atom).template cast<double>();
     gram_.conservativeResize(t + 1, t + 1);
@@ -76,15 +89,9 @@ class NonNegativeTarget {
       // The newcomer itself cannot improve: its correlation was rounding.
       if (!dropped || support_.empty()) return false;
     }
-    residual_of<Scalar>(A_, x_, support_, coefficients_.data(), residual_);
     return true;
   }
 
-  [[nodiscard]] const std::vector<index_t>& support() const noexcept { return support_; }
-  [[nodiscard]] const Eigen::VectorXd& coefficients() const noexcept { return coefficients_; }
-  [[nodiscard]] const Eigen::VectorXd& residual() const noexcept { return residual_; }
-
- private:
   void drop(Eigen::Index i) {
     const Eigen::Index last = gram_.rows() - 1, behind = last - i;
     gram_.block(i, 0, behind, gram_.cols()) = gram_.bottomRows(behind).eval();
@@ -155,13 +162,13 @@ template <std::floating_point Scalar>
     pursuit_status ended = pursuit_status::atoms;
     double left = square[at];
     std::vector<double> squares(1, left);
-    // Every round lessens the residual; the bound is for rounding.
-    for (index_t round = 0;; ++round) {
+    // It ends, since every round lessens the residual.
+    while (true) {
       if (end.residual_square > 0 && left <= end.residual_square) {
         ended = pursuit_status::residual;
         break;
       }
-      if (static_cast<index_t>(target.support().size()) == most || round == 10 * most) break;
+      if (static_cast<index_t>(target.support().size()) == most) break;
       Eigen::VectorX<Scalar> correlations =
           A.transpose() * target.residual().template cast<Scalar>();
       for (const index_t i : target.support()) correlations[i] = 0;
@@ -175,10 +182,15 @@ template <std::floating_point Scalar>
         ended = pursuit_status::dependent;
         break;
       }
-      left = target.residual().squaredNorm();
+      const double before = std::exchange(left, target.residual().squaredNorm());
       const std::size_t count = target.support().size();
       if (count >= squares.size()) squares.resize(count + 1, squares.back());
       squares[count] = std::min(squares[count], left);
+      // The newcomer left at once: its correlation was rounding.
+      if (!(left < before)) {
+        ended = pursuit_status::explained;
+        break;
+      }
     }
     squares.resize(target.support().size() + 1, squares.back());
     std::partial_sum(squares.begin(), squares.end(), squares.begin(),

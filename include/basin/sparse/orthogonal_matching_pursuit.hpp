@@ -362,7 +362,9 @@ template <std::floating_point Scalar>
   be.pool().run((B.cols() + together - 1) / together, [&](index_t task) {
     detail::GramTargets<Scalar> targets(G, most, true, options);
     for (index_t j = task * together; j < std::min(B.cols(), (task + 1) * together); ++j) {
-      const double square = squared_norms[static_cast<std::size_t>(j)];
+      const double products = B.col(j).template cast<double>().squaredNorm();
+      const double square =
+          is_finite(products) ? squared_norms[static_cast<std::size_t>(j)] : products;
       if (detail::write_trivial(codes, j, square)) continue;
       const detail::ProductTarget<Scalar> target{B.col(j).data(), square};
       (void)targets.answer(j, target.b, square, target, codes);  // it has no more to ask
