@@ -5,6 +5,7 @@
 
 #include <Eigen/Cholesky>
 
+#include <basin/sparse/direct_pursuit.hpp>
 #include <basin/sparse/gram_pursuit.hpp>
 #include <basin/sparse/inverse_cholesky.hpp>
 #include <basin/sparse/lagging_correlations.hpp>
