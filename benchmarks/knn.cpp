@@ -1,24 +1,26 @@
 // Nearest references and scores of trajectories: our side of benchmarks/knn.py, which says what is
 // measured.
 #include <benchmark/benchmark.h>
-#include <sys/resource.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <fstream>
 #include <iostream>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include <basin/attractor/nearest.hpp>
 #include <basin/backend/cpu.hpp>
 #include <basin/io/npy.hpp>
 #include <basin/map/activation.hpp>
 #include <basin/map/affine.hpp>
 #include <basin/map/compose.hpp>
-#include <basin/ood/nearest.hpp>
 #include <basin/ood/trajectory_score.hpp>
 
 namespace {
@@ -48,6 +50,22 @@ void prepare(benchmark::State& state, const Inputs& inputs, int threads) {
     const basin::NearestReferences search(be, inputs.references);
     benchmark::DoNotOptimize(search.size());
   }
+}
+
+// The most memory that the process has had since `forget_peak`, in bytes. getrusage's number is
+// never less than that of the process which started this one.
+std::int64_t peak() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmHWM:")) return 1024 * std::stoll(line.substr(6));
+  }
+  throw std::runtime_error("/proc/self/status does not tell VmHWM");
+}
+
+void forget_peak() {
+  malloc_trim(0);  // what is free but held would be taken again unseen
+  std::ofstream file("/proc/self/clear_refs");
+  if (!(file << "5" << std::flush)) throw std::runtime_error("/proc/self/clear_refs: not written");
 }
 
 Eigen::MatrixXf normal(index_t rows, index_t columns, std::uint32_t stream) {
@@ -120,24 +138,21 @@ int run(int argc, char** argv) {
       const basin::cpu<float> be(std::stoi(argv[3]));
       Eigen::MatrixXf F(inputs.starts.rows(), inputs.starts.cols());
       basin::evaluate(be, inputs.map, inputs.starts, F);  // what the map itself keeps
-      const auto most = [] {
-        rusage usage{};
-        getrusage(RUSAGE_SELF, &usage);
-        return usage.ru_maxrss;  // KiB
-      };
-      const auto before = most();
+      forget_peak();
+      const std::int64_t before = peak();
       benchmark::DoNotOptimize(
           basin::trajectory_score(be, inputs.map, inputs.attractors, inputs.starts));
-      std::printf("%ld\n", (most() - before) * 1024);
+      std::printf("%lld\n", static_cast<long long>(peak() - before));
       return 0;
     }
     for (const int threads : {1, 2}) {
       const std::string name = "/threads=" + std::to_string(threads);
       for (const auto& [kind, body] :
            {std::pair{"trajectories", &trajectories}, std::pair{"evaluations", &evaluations}}) {
-        benchmark::RegisterBenchmark(
-            (kind + name).c_str(),
-            [&inputs, threads, body](benchmark::State& state) { body(state, inputs, threads); })
+        benchmark::RegisterBenchmark((kind + name).c_str(),
+                                     [&inputs, threads, body = body](benchmark::State& state) {
+                                       body(state, inputs, threads);
+                                     })
             ->UseRealTime()
             ->Unit(benchmark::kMillisecond);
       }

@@ -194,25 +194,6 @@ class Series {
   [[nodiscard]] estimate difference(const std::string& metric, double more, double less) const {
     return basin::mean_estimate(values(more, metric) - values(less, metric));
   }
-  // Kendall's tau (1938) of the metric with x for each seed, as a mean over the seeds: the
-  // direction of a trend, 1 where the metric always rises with x. Ties count as 0.
-  [[nodiscard]] estimate trend(const std::string& metric) const {
-    const index_t seeds = xs_.empty() ? 0 : values(xs_.front(), metric).size();
-    Eigen::VectorXd tau(seeds);
-    for (index_t s = 0; s < seeds; ++s) {
-      double sum = 0, pairs = 0;
-      for (std::size_t i = 0; i < xs_.size(); ++i) {
-        for (std::size_t j = 0; j < i; ++j) {
-          const double rise = values(xs_[i], metric)[s] - values(xs_[j], metric)[s];
-          if (!std::isfinite(rise)) continue;
-          sum += rise == 0 ? 0 : (rise > 0) == (xs_[i] > xs_[j]) ? 1 : -1;
-          ++pairs;
-        }
-      }
-      tau[s] = sum / pairs;
-    }
-    return basin::mean_estimate(tau);
-  }
 
   [[nodiscard]] plot::curve curve(const std::string& metric, const std::string& label,
                                   const std::string& color) const {

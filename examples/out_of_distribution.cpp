@@ -173,6 +173,10 @@ class Scores {
       const double sum = nearest.scores[j] * (n + 1);
       by_n[j] = sum / std::max(n, 1.0);
       tail[j] = (sum + (cap - n) * nearest.last[j]) / (cap + 1);
+      if (nearest.nearest[at] < 0) {  // a code that is not finite
+        basins.push_back(-1);
+        continue;
+      }
       const index_t basin = basins_[static_cast<std::size_t>(nearest.nearest[at])];
       const double reach = std::isinf(half_[basin]) ? 1 + centers_.col(basin).norm() : half_[basin];
       basins.push_back(nearest.last[j] <= reach ? basin : -1);

@@ -25,6 +25,7 @@
 #include <Eigen/Core>
 #include <Eigen/Eigenvalues>
 
+#include <basin/attractor/error_by_sparsity.hpp>
 #include <basin/core/finite.hpp>
 #include <basin/model/model_file.hpp>
 #include <basin/sparse/dictionary.hpp>
@@ -86,15 +87,17 @@ class Probe {
                            : basin::orthogonal_matching_pursuit(be_, atoms, codes_, options);
     found.image.emplace_back();
     found.latent.emplace_back();
+    auto decoder = model_.decoder_map();
+    const Eigen::VectorXd errors = basin::error_by_sparsity(be_, decoder, atoms, codes, images_);
+    const double all = codes_.cast<double>().squaredNorm();
     for (index_t s = 1; s <= k; ++s) {
-      const Eigen::MatrixXf Z = represented(atoms, codes, s);
-      const Eigen::MatrixXf X = experiment::decoded(be_, model_, Z);
-      found.image.back().push_back(static_cast<double>((X - images_).squaredNorm()) /
-                                   static_cast<double>(X.size()));
-      found.latent.back().push_back(
-          static_cast<double>((Z - codes_).squaredNorm() / codes_.squaredNorm()));
-      if (s == std::max<index_t>(1, k / 5)) few_.push_back(X);
+      // Where there are fewer atoms, the last are all.
+      const index_t used = std::min(s, errors.size() - 1);
+      found.image.back().push_back(errors[used]);
+      found.latent.back().push_back(codes.residuals.row(used).cast<double>().squaredNorm() / all);
     }
+    few_.push_back(experiment::decoded(
+        be_, model_, basin::represented(atoms, codes, std::max<index_t>(1, k / 5))));
   }
 
   // Images by a fifth of k atoms, of each dictionary in the order in which they came.
@@ -105,19 +108,6 @@ class Probe {
   }
 
  private:
-  // By the first s atoms, or as many as there are.
-  static Eigen::MatrixXf represented(const dictionary& atoms,
-                                     const basin::SparseCodes<float>& codes, index_t s) {
-    Eigen::MatrixXf Z = Eigen::MatrixXf::Zero(atoms.rows(), codes.size());
-    for (index_t j = 0; j < codes.size(); ++j) {
-      const index_t used = std::min(s, codes.count[static_cast<std::size_t>(j)]);
-      const auto coefficients = codes.with_atoms(j, used);
-      for (index_t i = 0; i < used; ++i)
-        Z.col(j) += coefficients[i] * atoms.atoms.col(codes.atoms(i, j));
-    }
-    return Z;
-  }
-
   const basin::cpu<float>& be_;
   const basin::Autoencoder<float>& model_;
   const Eigen::MatrixXf& images_;
@@ -180,6 +170,9 @@ void body(int argc, char** argv) {
                         given.front().image_shape().size());
   }
   const index_t k = plan.latent;
+  basin::require(k >= 2, "--model", "must have two latent dimensions at least");
+  basin::require(given.empty() || images.test.cols() >= s.seeds, "--test",
+                 "must be at least the number of seeds");
 
   experiment::Series image("atoms", names), of_codes("atoms", names);
   experiment::Series sizes("seed", {"attractors by cosine", "atoms of attractors", "rank",

@@ -11,7 +11,7 @@
 #include <basin/backend/orthonormal.hpp>
 
 #include "../catch.hpp"
-#include "golden.hpp"
+#include "../golden.hpp"
 
 using basin::index_t;
 using basin::point_metric;
@@ -150,7 +150,7 @@ TEST_CASE("Chamfer scales with its points, at any size", "[metrics]") {
 TEST_CASE("scikit-learn's, SciPy's answers of sets", "[metrics]") {
   for (const std::string name : {"normal", "ties", "far", "images", "constant", "one"}) {
     CAPTURE(name);
-    const golden::Case one("sets_" + name);
+    const golden::Case one("attractor/sets_" + name);
     const Eigen::MatrixXd a = one.columns("a"), b = one.columns("b");
     const auto check = [&](const auto& be) {
       const auto found = basin::memorization(be, a, b);
@@ -250,7 +250,7 @@ TEST_CASE("ranks of points that are constant, and at any scale", "[metrics]") {
 TEST_CASE("NumPy's ranks", "[metrics]") {
   for (const std::string name : {"wide", "tall", "images"}) {
     CAPTURE(name);
-    const golden::Case one("rank_" + name);
+    const golden::Case one("attractor/rank_" + name);
     const Eigen::MatrixXd X = one.columns("x");
     const Eigen::VectorXd shares = one.vector("shares"), rank = one.vector("rank"),
                           centered = one.vector("centered_rank"), entropy = one.vector("entropy");
@@ -285,6 +285,12 @@ TEST_CASE("what metrics refuse, by the column's number", "[metrics]") {
   CHECK_THROWS_AS(basin::memorization(be, X, bad), basin::argument_error);
   CHECK(message_of([&] { (void)basin::memorization(be, X, bad); }) ==
         "memorization: image 2 is not finite");
+  const Eigen::MatrixXf bad_float = bad.cast<float>(), infinite_float = -infinite.cast<float>();
+  CHECK(message_of([&] { (void)basin::memorization(be, X, bad_float); }) ==
+        "memorization: image 2 is not finite");
+  CHECK(message_of([&] { (void)basin::memorization(be, infinite_float, X); }) ==
+        "memorization: decoded attractor 4 is not finite");
+  CHECK(basin::detail::largest_entry(be, "", "", (-3 * Eigen::MatrixXf::Ones(2, 2)).eval()) == 3);
   CHECK(message_of([&] { (void)basin::memorization(be, infinite, X); }) ==
         "memorization: decoded attractor 4 is not finite");
   CHECK(message_of([&] { (void)basin::chamfer(be, X, bad); }) ==

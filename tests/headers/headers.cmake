@@ -5,7 +5,7 @@ add_library(basin_headers OBJECT)
 target_link_libraries(basin_headers PRIVATE basin::io ${basin_flow})
 basin_warnings(basin_headers)
 foreach(header IN LISTS headers)
-  if(header MATCHES "backend/cuda")
+  if(header MATCHES "backend/cuda|sparse/cuda/")
     continue()  # compiled with Thrust, in device_sequential
   endif()
   get_filename_component(file ${header} NAME)
@@ -13,7 +13,7 @@ foreach(header IN LISTS headers)
     continue()  # needs a library that is not here, as CMake has said
   endif()
   if("safetensors.hpp" IN_LIST basin_io_missing AND
-     header MATCHES "model/model_file|model/taef2|training/checkpoint|training/trainer|attractor/atlas_file|attractor/atlas_text")
+     header MATCHES "model/model_file|model/taef2|training/checkpoint|training/trainer|attractor/atlas_file|attractor/atlas_text|ood/detector")
     continue()
   endif()
   if(NOT basin_flow AND header MATCHES "dynamics/(adams|dopri5|odeint|rkf78|runge_kutta4)")

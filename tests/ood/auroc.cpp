@@ -6,7 +6,7 @@
 #include <basin/ood/auroc.hpp>
 
 #include "../catch.hpp"
-#include "golden.hpp"
+#include "../golden.hpp"
 
 using basin::index_t;
 using basin::positive_class;
@@ -52,7 +52,7 @@ TEST_CASE("a rate is of the class that is named positive", "[ood]") {
 TEST_CASE("scikit-learn's areas, rates and DeLong's errors", "[ood]") {
   for (const std::string name : {"normal", "ties", "constant", "apart", "reversed", "two"}) {
     CAPTURE(name);
-    const golden::Case one("roc_" + name);
+    const golden::Case one("ood/roc_" + name);
     const Eigen::VectorXd out = one.vector("out"), in = one.vector("in");
     CHECK(std::abs(basin::auroc(out, in) - one.vector("auroc")[0]) <= 1e-12);
     const auto interval = basin::auroc_delong(out, in);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -91,6 +92,14 @@ TEST_CASE("a detector in a file is the same to the bit", "[ood]") {
       be, references,
       {.neighbours = 7, .distance = basin::knn_distance::mean, .normalized = true}));
   check(basin::Mahalanobis(be, references));
+  {
+    // The same direction as a reference, which is allowed, and is so behind a file.
+    const basin::knn_options equal{.neighbours = 1, .normalized = true, .allow_equal = true};
+    const Detector detector(basin::KnnScorer(be, references, equal), references);
+    basin::save_detector(detector, path_of("equal"));
+    const Eigen::MatrixXd twice = 2 * references.leftCols(3);
+    CHECK(basin::load_detector(be, path_of("equal")).score(be, twice) == detector.score(be, twice));
+  }
   const Eigen::MatrixXd attractors = normal(6, 9, 4);
   for (const auto distance :
        {basin::attractor_distance::nearest, basin::attractor_distance::mean}) {
@@ -99,9 +108,23 @@ TEST_CASE("a detector in a file is the same to the bit", "[ood]") {
     options.rule.max_iterations = 40;
     options.rule.norm = basin::residual_norm::rms;
     check(basin::TrajectoryScorer(be, attractors, options), map);
+    options.rule.divergence = std::numeric_limits<double>::infinity();
+    check(basin::TrajectoryScorer(be, attractors, options), map);
   }
+  CHECK_THROWS_AS(Detector(basin::KnnScorer(be, references, {.exclude_self = true}), references),
+                  basin::argument_error);
   Detector needs(basin::TrajectoryScorer(be, attractors), references);
   CHECK_THROWS_WITH(needs.score(be, fresh), "Detector: trajectories need the map");
+}
+
+TEST_CASE("a sample that is not a number is foreign", "[ood]") {
+  auto map = basin::function_map(2, [](const auto& Z) { return 0.5 * Z; });
+  const Eigen::MatrixXd references = normal(2, 30, 0);
+  Detector detector(basin::TrajectoryScorer(be, Eigen::MatrixXd::Zero(2, 1)), references);
+  detector.calibrate(be, normal(2, 70, 1), {.rate = 0.1}, map);
+  Eigen::MatrixXd samples = Eigen::MatrixXd::Zero(2, 2);
+  samples(1, 1) = std::numeric_limits<double>::quiet_NaN();
+  CHECK(detector.detect(be, samples, map).foreign == std::vector<bool>{false, true});
 }
 
 TEST_CASE("files that are no detectors are refused", "[ood]") {
@@ -116,8 +139,11 @@ TEST_CASE("files that are no detectors are refused", "[ood]") {
   for (const std::string text :
        {"{", R"({"version": 2})", R"({"version": 1, "score": "knn"})",
         R"({"version": 1, "score": "other"})",
-        R"({"version": 1, "score": "knn", "neighbours": 0, "mean": false, "normalized": false})",
-        R"({"version": 1, "score": "knn", "neighbours": "x", "mean": false, "normalized": false})",
+        R"({"version": 1, "score": "knn", "neighbours": 2, "mean": false, "normalized": false})",
+        R"({"version": 1, "score": "knn", "neighbours": 0, "mean": false, "normalized": false,
+            "allow_equal": false})",
+        R"({"version": 1, "score": "knn", "neighbours": "x", "mean": false, "normalized": false,
+            "allow_equal": false})",
         R"({"version": 1, "score": "trajectory", "mean": true, "iterations": true, "tail": true,
             "rule": [1, 9, 1]})"}) {
     CAPTURE(text);
@@ -127,7 +153,8 @@ TEST_CASE("files that are no detectors are refused", "[ood]") {
     refused();
   }
   const std::string fine =
-      R"({"version": 1, "score": "knn", "neighbours": 2, "mean": false, "normalized": false})";
+      R"({"version": 1, "score": "knn", "neighbours": 2, "mean": false, "normalized": false,
+          "allow_equal": false})";
   basin::write_safetensors(
       path, {{"points", {150}, references.data()}, {"fingerprints", {1}, none.data()}},
       {{"detector", fine}});

@@ -85,3 +85,19 @@ TEST_CASE("too few samples say nothing", "[ood]") {
   CHECK_THROWS_AS(basin::false_alarm_threshold(scores, {.rate = 0}), basin::argument_error);
   CHECK_THROWS_AS(basin::false_alarm_threshold(scores, {.confidence = 1}), basin::argument_error);
 }
+
+TEST_CASE("a million calibrating samples are as good as few", "[ood]") {
+  const index_t n = 1000000;
+  const auto found = basin::false_alarm_threshold(Eigen::VectorXd::LinSpaced(n, 1, n), {});
+  // Of the normal limit: 0.05 n less 1.645 deviations of the count.
+  const double normal = 0.05 * 1e6 - 1.6449 * std::sqrt(0.05 * 0.95 * 1e6);
+  CHECK(static_cast<double>(found.above) == Approx(normal).margin(3));
+  CHECK(found.value == static_cast<double>(n - found.above));
+  CHECK(found.reached >= 0.95);
+}
+
+TEST_CASE("a score that is not a number is an alarm", "[ood]") {
+  const auto threshold = basin::false_alarm_threshold(Eigen::VectorXd::LinSpaced(100, 0, 1));
+  CHECK(threshold.alarm(std::numeric_limits<double>::quiet_NaN()));
+  CHECK(threshold.alarm(std::numeric_limits<double>::infinity()));
+}

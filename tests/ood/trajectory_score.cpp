@@ -1,4 +1,4 @@
-// Scores of trajectories against sums by hand, residuals, and basins with speeds.
+// Scores of trajectories against sums by hand.
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -7,8 +7,6 @@
 #include <basin/backend/cpu.hpp>
 #include <basin/core/random.hpp>
 #include <basin/map/function_map.hpp>
-#include <basin/ood/residual_score.hpp>
-#include <basin/ood/speed_score.hpp>
 #include <basin/ood/trajectory_score.hpp>
 
 #include "../catch.hpp"
@@ -127,20 +125,6 @@ TEST_CASE("a score does not hang on threads, batch or scalar of the inputs", "[o
   }
 }
 
-TEST_CASE("mean distances are right where products cancel", "[ood]") {
-  const basin::cpu<double> be(1);
-  Eigen::MatrixXd points = 1e-6 * normal(4, 90, 0), states = 1e-6 * normal(4, 5, 1);
-  points.rightCols(45).array() += 3;
-  const basin::detail::MeanDistance mean(points);
-  const Eigen::VectorXd found = mean.distances(be, states);
-  for (index_t j = 0; j < states.cols(); ++j) {
-    const double exact = (points.colwise() - states.col(j)).colwise().norm().mean();
-    CHECK(std::abs(found[j] - exact) <= 1e-13 * exact);
-  }
-  CHECK(mean.distances(be, points.leftCols(1))[0] ==
-        Approx((points.colwise() - points.col(0)).colwise().norm().mean()).epsilon(1e-12));
-}
-
 TEST_CASE("trajectories that leave are scored until then", "[ood]") {
   auto doubling = basin::function_map(1, [](const auto& Z) { return 2.0 * Z; });
   const basin::cpu<double> be(1);
@@ -152,35 +136,13 @@ TEST_CASE("trajectories that leave are scored until then", "[ood]") {
   CHECK(found.scores[0] == Approx((std::exp2(points) - 1) / points));
   CHECK(found.status[1] == basin::status::non_finite);
   CHECK(std::isnan(found.scores[1]));
+  // In one step beyond what squares of distances allow.
+  auto leaping = basin::function_map(1, [](const auto& Z) { return 1e200 * Z; });
+  const auto leapt = basin::trajectory_score(be, leaping, Eigen::MatrixXd::Zero(1, 1), starts);
+  CHECK(leapt.status[0] == basin::status::diverged);
+  CHECK(leapt.first[0] == 1);
   CHECK_THROWS_AS(basin::trajectory_score(be, doubling, Eigen::MatrixXd::Zero(2, 1), starts),
                   basin::size_error);
   CHECK_THROWS_AS(basin::trajectory_score(be, doubling, Eigen::MatrixXd(1, 0), starts),
                   basin::size_error);
-}
-
-TEST_CASE("residuals are norms of one step", "[ood]") {
-  auto map = halving(2);
-  Eigen::MatrixXd X(2, 3);
-  X << 6, 0, std::numeric_limits<double>::infinity(), 8, 0, 1;
-  const Eigen::VectorXd scores = basin::residual_score(basin::cpu<float>(1), map, X);
-  CHECK(scores.head(2) == Eigen::Vector2d(5, 0));
-  CHECK(std::isnan(scores[2]));
-  CHECK_THROWS_AS(basin::residual_score(basin::cpu<float>(1), map, X.topRows(1)),
-                  basin::size_error);
-}
-
-TEST_CASE("basins and speeds are scored by their rank", "[ood]") {
-  const basin::SpeedScorer speed(basin::known_counts({9, 10, 11, 12, 30}, {0, 0, 0, 0, 1}));
-  const Eigen::VectorXd scores =
-      speed.score(basin::known_counts({10, 40, 30, 5, 8}, {0, 0, 1, 2, 0}));
-  const double all = 5 + 2 + 1;
-  CHECK(scores[0] == Approx(std::log(all / 5) - std::log(1.0)));      // in the middle
-  CHECK(scores[1] == Approx(std::log(all / 5) - std::log(2.0 / 5)));  // slower than all
-  CHECK(scores[2] == Approx(std::log(all / 2)));
-  CHECK(scores[3] == Approx(std::log(all)));  // a basin of none
-  CHECK(scores[4] == scores[1]);              // faster than all
-  basin::Predictions none(1);
-  CHECK(speed.score(none)[0] == Approx(std::log(all)));
-  CHECK_THROWS_AS(basin::SpeedScorer(basin::Predictions(0)), basin::argument_error);
-  CHECK_THROWS_AS(basin::known_counts({1}, {}), basin::size_error);
 }

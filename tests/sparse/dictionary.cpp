@@ -55,6 +55,16 @@ TEST_CASE("entries that are not finite are refused by their column", "[sparse]")
   columns(1, 2) = std::numeric_limits<double>::infinity();
   CHECK_THROWS_WITH((void)basin::make_dictionary<double>(columns),
                     Catch::Matchers::Contains("column 2"));
+  // A NaN beside zeros, wherever it stands.
+  for (const index_t n : {2, 5, 16, 33}) {
+    for (index_t i = 0; i < n; ++i) {
+      Eigen::MatrixXd odd = Eigen::MatrixXd::Ones(n, 2);
+      odd.col(1).setZero();
+      odd(i, 1) = std::numeric_limits<double>::quiet_NaN();
+      CAPTURE(n, i);
+      CHECK_THROWS_AS(basin::make_dictionary<double>(odd), basin::argument_error);
+    }
+  }
   CHECK_THROWS_AS(basin::make_dictionary<double>(columns, {.zero = 1.0}), basin::argument_error);
   CHECK_THROWS_AS(basin::make_dictionary<double>(columns, {.duplicate = -1.0}),
                   basin::argument_error);

@@ -5,6 +5,7 @@
 #include <basin/sparse/orthogonal_matching_pursuit.hpp>
 #include <basin/sparse/thresholding.hpp>
 
+#include "golden.hpp"
 #include "problems.hpp"
 
 using basin::index_t;

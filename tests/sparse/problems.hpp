@@ -3,15 +3,12 @@
 
 #include <cmath>
 #include <cstdint>
-#include <filesystem>
-#include <string>
 #include <vector>
 
 #include <Eigen/Cholesky>
 #include <Eigen/Core>
 
 #include <basin/backend/cpu.hpp>
-#include <basin/io/safetensors.hpp>
 #include <basin/sparse/dictionary.hpp>
 #include <basin/sparse/pursuit.hpp>
 
@@ -66,31 +63,6 @@ double residual(const basin::Dictionary<Scalar>& dictionary, const Eigen::Matrix
             dictionary.atoms.col(codes.atoms(i, j)).template cast<double>();
   }
   return left.norm();
-}
-
-// See golden/sparse/make.py.
-struct golden {
-  basin::Dictionary<double> dictionary;
-  Eigen::MatrixXd targets, codes;
-  Eigen::VectorXd residuals;
-};
-
-inline golden read_golden(const std::string& name) {
-  const auto folder = std::filesystem::path(__FILE__).parent_path() / "../golden/sparse";
-  const basin::SafetensorsFile file((folder / (name + ".safetensors")).string());
-  const auto read = [&](const char* tensor, index_t columns) {
-    const std::vector<double> values = file.read<double>(tensor);
-    return Eigen::MatrixXd(Eigen::Map<const Eigen::MatrixXd>(
-        values.data(), static_cast<index_t>(values.size()) / columns, columns));
-  };
-  golden g;
-  const std::vector<double> residuals = file.read<double>("residuals");
-  const auto N = static_cast<index_t>(residuals.size());
-  g.residuals = Eigen::Map<const Eigen::VectorXd>(residuals.data(), N);
-  g.targets = read("targets", N);
-  g.codes = read("codes", N);
-  g.dictionary.atoms = read("atoms", g.codes.rows());
-  return g;
 }
 
 }  // namespace problems

@@ -12,6 +12,7 @@
 #include <basin/attractor/column_sets.hpp>
 #include <basin/attractor/nearest_columns.hpp>
 #include <basin/backend/concept.hpp>
+#include <basin/backend/host.hpp>
 #include <basin/core/error.hpp>
 
 namespace basin {
@@ -57,8 +58,8 @@ struct Chamfer {
 
 namespace detail {
 
-template <class B, class Left, class Right>
-[[nodiscard]] double directed_chamfer(const B& be, const Left& from, const Right& to,
+template <std::floating_point S, class Left, class Right>
+[[nodiscard]] double directed_chamfer(const cpu<S>& be, const Left& from, const Right& to,
                                       double largest, point_metric metric) {
   if (metric == point_metric::cosine) {
     const CosinePairs<Left, Right> pairs(be, from, to, Eigen::VectorXd::Zero(from.rows()));
@@ -78,13 +79,13 @@ template <class B, class Left, class Right>
 /// where the sets are equal. The paper (Fumero et al. 2025, Figure 3d) gives a "similarity" without
 /// a formula; of the cosine metric 1 - `average()` is one.
 ///
-/// Distances are by differences in double, whatever the scalar of the backend.
+/// Distances are by differences in double, on the host, whatever the backend.
 ///
 /// @param A k × M in host memory, float or double
 /// @param B k × N
 /// @throws size_error if a set or a point is empty, or the rows differ; argument_error that names
 ///   the first column that is not finite or beyond 1e150
-/// Cost: 4 k M N flops in the backend's scalar, see `detail::nearest_columns`.
+/// Cost: 4 k M N flops in float, see `NearestReferences`.
 ///
 /// @code
 /// #include <iostream>
@@ -107,11 +108,13 @@ template <basin::backend Backend, class First, class Second>
   // Expressions are evaluated once.
   const Eigen::Ref<const Eigen::MatrixX<typename First::Scalar>> a = A.derived();
   const Eigen::Ref<const Eigen::MatrixX<typename Second::Scalar>> b = B.derived();
-  const double largest = std::max(detail::require_points("chamfer", "point of the first set", a),
-                                  detail::require_points("chamfer", "point of the second set", b));
+  const auto host = detail::host_of(be);
+  const double largest =
+      std::max(detail::require_points(host, "chamfer", "point of the first set", a),
+               detail::require_points(host, "chamfer", "point of the second set", b));
   require_size("chamfer", "number of rows of the second set", b.rows(), a.rows());
-  return {detail::directed_chamfer(be, a, b, largest, options.metric),
-          detail::directed_chamfer(be, b, a, largest, options.metric)};
+  return {detail::directed_chamfer(host, a, b, largest, options.metric),
+          detail::directed_chamfer(host, b, a, largest, options.metric)};
 }
 
 }  // namespace basin

@@ -3,50 +3,67 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
+#include <bit>
+#include <concepts>
+#include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <type_traits>
 
 #include <Eigen/Core>
 
-#include <basin/backend/concept.hpp>
+#include <basin/backend/cpu/columns.hpp>
+#include <basin/backend/cpu/context.hpp>
 #include <basin/core/error.hpp>
 #include <basin/core/finite.hpp>
 #include <basin/core/index.hpp>
-#include <basin/spectral/jacobian_products.hpp>
 
 namespace basin::detail {
 
 /// Beyond it squares of distances could overflow.
 inline constexpr double largest_magnitude = 1e150;
 
-/// The largest |x|.
-/// @param what one of its columns, as the user knows it
-/// @throws size_error if there is no row or no column; argument_error that names the first column
-///   that is not finite or too large for squares
+/// The largest |x| of column j.
+/// @param what one of the columns, as the user knows it
+/// @throws argument_error that names the column if it is not finite or too large for squares
 template <class Derived>
-[[nodiscard]] double require_points(std::string_view where, std::string_view what,
+[[nodiscard]] double largest_of_column(std::string_view where, std::string_view what,
+                                       const Eigen::MatrixBase<Derived>& X, index_t j) {
+  using scalar = typename Derived::Scalar;
+  using bits = std::conditional_t<sizeof(scalar) == 4, std::uint32_t, std::uint64_t>;
+  // As integers, magnitudes are in their order, with NaN above infinity.
+  bits largest = 0;
+  for (index_t i = 0; i < X.rows(); ++i) {
+    largest = std::max(largest, std::bit_cast<bits>(X(i, j)) << 1 >> 1);
+  }
+  const auto most = static_cast<double>(std::bit_cast<scalar>(largest));
+  const bool finite = is_finite(most);
+  if (finite && most <= largest_magnitude) return most;
+  throw argument_error(std::string(where) + ": " + std::string(what) + " " + std::to_string(j) +
+                       (finite ? " is beyond 1e150" : " is not finite"));
+}
+
+/// The largest |x|, 0 where there are none.
+/// @throws argument_error that names the first column that is not finite or too large for squares
+template <std::floating_point S, class Derived>
+[[nodiscard]] double largest_entry(const cpu<S>& be, std::string_view where, std::string_view what,
+                                   const Eigen::MatrixBase<Derived>& X) {
+  Eigen::VectorXd most(X.cols());
+  for_each_column(be, X.rows(), X.cols(),
+                  [&](index_t j) { most[j] = largest_of_column(where, what, X, j); });
+  return most.size() > 0 ? most.maxCoeff() : 0;
+}
+
+/// The largest |x| of points that there must be.
+/// @throws size_error if there is no row or no column, and as `largest_entry`
+template <std::floating_point S, class Derived>
+[[nodiscard]] double require_points(const cpu<S>& be, std::string_view where, std::string_view what,
                                     const Eigen::MatrixBase<Derived>& X) {
   if (X.rows() < 1 || X.cols() < 1) {
     throw size_error(std::string(where) + ": " + std::string(what) + ": the matrix is " +
                      std::to_string(X.rows()) + " x " + std::to_string(X.cols()));
   }
-  double largest = 0;
-  for (index_t j = 0; j < X.cols(); ++j) {
-    bool finite = true;
-    double most = 0;
-    for (index_t i = 0; i < X.rows(); ++i) {
-      finite &= is_finite(X(i, j));
-      most = std::max(most, std::abs(static_cast<double>(X(i, j))));
-    }
-    require(finite && most <= largest_magnitude, where,
-            std::string(what) + " " + std::to_string(j) +
-                (finite ? " is beyond 1e150" : " is not finite"));
-    largest = std::max(largest, most);
-  }
-  return largest;
+  return largest_entry(be, where, what, X);
 }
 
 /// The mean of the columns in double. The second pass takes away what the first has rounded, so
@@ -60,14 +77,6 @@ template <class Derived>
     mean += sum / static_cast<double>(X.cols());
   }
   return mean;
-}
-
-/// Calls f(i) for i in [0, n), in parallel where the backend has threads, many to a task.
-template <class B, class F>
-void on_host_in_groups(const B& be, index_t n, index_t group, F&& f) {
-  on_host(be, (n + group - 1) / group, [&](index_t g) {
-    for (index_t i = g * group; i < std::min(n, (g + 1) * group); ++i) f(i);
-  });
 }
 
 }  // namespace basin::detail

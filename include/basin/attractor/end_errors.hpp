@@ -13,6 +13,7 @@
 
 #include <basin/attractor/continuum.hpp>
 #include <basin/backend/cpu.hpp>
+#include <basin/backend/host.hpp>
 #include <basin/map/derivative.hpp>
 #include <basin/solver/agreement.hpp>
 
@@ -47,16 +48,6 @@ class MapReference {
  private:
   Map* map_;
 };
-
-/// The backend's threads, or where it has none of this machine's a context's own.
-template <backend B>
-[[nodiscard]] auto host_of(const B& be) {
-  if constexpr (std::is_same_v<B, cpu<double>> || std::is_same_v<B, cpu<float>>) {
-    return be;
-  } else {
-    return cpu<double>();
-  }
-}
 
 /// `expected_errors` of columns in host memory, in blocks, after some further steps, whose length
 /// is added: a slow direction may be hidden behind a fast one, or a transient not have passed.

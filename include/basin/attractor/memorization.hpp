@@ -12,6 +12,7 @@
 #include <basin/attractor/column_sets.hpp>
 #include <basin/attractor/nearest_columns.hpp>
 #include <basin/backend/concept.hpp>
+#include <basin/backend/host.hpp>
 #include <basin/core/error.hpp>
 #include <basin/core/index.hpp>
 
@@ -22,8 +23,6 @@ struct memorization_options {
   /// Subtract the mean image from both sides before. Images of positive pixels have large cosines
   /// with each other, which then count for nothing. The paper does not.
   bool centered = false;
-
-  void check() const {}
 };
 
 /// The memorization coefficient of M decoded attractors.
@@ -41,14 +40,13 @@ struct Memorization {
 /// not seen.
 ///
 /// The cosine of a column that is zero, or if `centered` the mean image to rounding, is 0, as in
-/// scikit-learn. Cosines are computed by differences in double, whatever the scalar of the backend.
+/// scikit-learn. Cosines are computed by differences in double, on the host, whatever the backend.
 ///
 /// @param decoded n × M in host memory, float or double: attractors through the decoder
 /// @param images n × N, the training images
 /// @throws size_error if there is no attractor, no image, no row, or the rows differ;
 ///   argument_error that names the first column that is not finite or beyond 1e150
-/// Cost: 2 n M N flops in the backend's scalar, see `detail::nearest_columns`; memory beyond the
-/// input some 100 MB.
+/// Cost: 2 n M N flops in float, see `NearestReferences`; memory beyond the input some 100 MB.
 ///
 /// @code
 /// #include <iostream>
@@ -69,20 +67,20 @@ template <basin::backend B, class Decoded, class Images>
 [[nodiscard]] Memorization memorization(const B& be, const Eigen::MatrixBase<Decoded>& decoded,
                                         const Eigen::MatrixBase<Images>& images,
                                         const memorization_options& options = {}) {
-  options.check();
   // Expressions are evaluated once.
   using left = Eigen::Ref<const Eigen::MatrixX<typename Decoded::Scalar>>;
   using right = Eigen::Ref<const Eigen::MatrixX<typename Images::Scalar>>;
   const left attractors = decoded.derived();
   const right training = images.derived();
-  (void)detail::require_points("memorization", "decoded attractor", attractors);
-  (void)detail::require_points("memorization", "image", training);
+  const auto host = detail::host_of(be);
+  (void)detail::require_points(host, "memorization", "decoded attractor", attractors);
+  (void)detail::require_points(host, "memorization", "image", training);
   require_size("memorization", "number of rows of the images", training.rows(), attractors.rows());
   const index_t m = attractors.cols();
   const detail::CosinePairs<left, right> pairs(
-      be, attractors, training,
+      host, attractors, training,
       options.centered ? detail::mean_column(training) : Eigen::VectorXd::Zero(training.rows()));
-  detail::NearestColumns found = detail::nearest_columns(be, pairs);
+  detail::NearestColumns found = detail::nearest_columns(host, pairs);
   Memorization answer;
   answer.similarity = 1 - found.value.array();
   answer.nearest = std::move(found.index);

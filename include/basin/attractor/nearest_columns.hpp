@@ -1,6 +1,5 @@
 /// @file
-/// For each column of one matrix the nearest of another: products choose candidates, differences
-/// in double decide.
+/// For each column of one matrix the nearest of another, by distance or by angle.
 #pragma once
 
 #include <algorithm>
@@ -11,8 +10,8 @@
 
 #include <Eigen/Core>
 
-#include <basin/attractor/column_sets.hpp>
-#include <basin/backend/concept.hpp>
+#include <basin/attractor/nearest.hpp>
+#include <basin/backend/cpu.hpp>
 #include <basin/core/index.hpp>
 
 namespace basin::detail {
@@ -21,20 +20,22 @@ namespace basin::detail {
 template <class Left, class Right>
 class EuclideanPairs {
  public:
-  static constexpr bool unit = false;
-
   EuclideanPairs(const Left& left, const Right& right, double largest)
-      : left_(left), right_(right), origin_(mean_column(right)) {
-    if (largest > 0) scale_ = std::exp2(-std::ceil(std::log2(2 * largest)));
+      : left_(left), right_(right) {
+    if (largest > 0) scale_ = std::exp2(std::min(1000.0, -std::ceil(std::log2(2 * largest))));
   }
 
   [[nodiscard]] index_t dimension() const { return left_.rows(); }
   [[nodiscard]] index_t lefts() const { return left_.cols(); }
   [[nodiscard]] index_t rights() const { return right_.cols(); }
   [[nodiscard]] double scale() const { return scale_; }
-  /// Around the mean of the right ones, which keeps the roundings of products small.
-  [[nodiscard]] Eigen::VectorXd left(index_t i) const { return around(left_, i); }
-  [[nodiscard]] Eigen::VectorXd right(index_t j) const { return around(right_, j); }
+  /// Points whose squared distance is twice the value.
+  void left(index_t i, Eigen::Ref<Eigen::VectorXd> to) const {
+    to = left_.col(i).template cast<double>() * scale_;
+  }
+  void right(index_t j, Eigen::Ref<Eigen::VectorXd> to) const {
+    to = right_.col(j).template cast<double>() * scale_;
+  }
   [[nodiscard]] double value(index_t i, index_t j) const {
     return ((left_.col(i).template cast<double>() - right_.col(j).template cast<double>()) * scale_)
                .squaredNorm() /
@@ -42,14 +43,8 @@ class EuclideanPairs {
   }
 
  private:
-  template <class Matrix>
-  [[nodiscard]] Eigen::VectorXd around(const Matrix& X, index_t j) const {
-    return (X.col(j).template cast<double>() - origin_) * scale_;
-  }
-
   const Left& left_;
   const Right& right_;
-  Eigen::VectorXd origin_;
   double scale_ = 1;
 };
 
@@ -58,21 +53,28 @@ class EuclideanPairs {
 template <class Left, class Right>
 class CosinePairs {
  public:
-  static constexpr bool unit = true;
-
-  template <class B>
-  CosinePairs(const B& be, const Left& left, const Right& right, Eigen::VectorXd origin)
+  template <std::floating_point S>
+  CosinePairs(const cpu<S>& be, const Left& left, const Right& right, Eigen::VectorXd origin)
       : left_(left),
         right_(right),
         origin_(std::move(origin)),
         left_norm_(norms(be, left)),
         right_norm_(norms(be, right)) {}
 
-  [[nodiscard]] index_t dimension() const { return left_.rows(); }
+  /// One more than there are rows: a right column without a direction has one of its own, which is
+  /// at right angles to all left ones.
+  [[nodiscard]] index_t dimension() const { return left_.rows() + 1; }
   [[nodiscard]] index_t lefts() const { return left_.cols(); }
   [[nodiscard]] index_t rights() const { return right_.cols(); }
-  [[nodiscard]] Eigen::VectorXd left(index_t i) const { return direction(left_, left_norm_, i); }
-  [[nodiscard]] Eigen::VectorXd right(index_t j) const { return direction(right_, right_norm_, j); }
+  /// Points whose squared distance is twice the value, but of left ones without a direction, for
+  /// which all values are 1.
+  void left(index_t i, Eigen::Ref<Eigen::VectorXd> to) const {
+    direction(left_, left_norm_, i, to);
+  }
+  void right(index_t j, Eigen::Ref<Eigen::VectorXd> to) const {
+    direction(right_, right_norm_, j, to);
+    if (right_norm_[j] == 0) to[left_.rows()] = 1;
+  }
   /// By the difference of the directions: 1 - x · y cancels where they are near.
   [[nodiscard]] double value(index_t i, index_t j) const {
     if (left_norm_[i] == 0 || right_norm_[j] == 0) return 1;
@@ -83,11 +85,11 @@ class CosinePairs {
   }
 
  private:
-  template <class B, class Matrix>
-  [[nodiscard]] Eigen::VectorXd norms(const B& be, const Matrix& X) const {
+  template <std::floating_point S, class Matrix>
+  [[nodiscard]] Eigen::VectorXd norms(const cpu<S>& be, const Matrix& X) const {
     const double rounding = 16 * std::numeric_limits<double>::epsilon() * origin_.stableNorm();
     Eigen::VectorXd found(X.cols());
-    on_host_in_groups(be, X.cols(), 64, [&](index_t j) {
+    for_each_column(be, X.rows(), X.cols(), [&](index_t j) {
       const Eigen::VectorXd from_origin = X.col(j).template cast<double>() - origin_;
       const double norm = from_origin.stableNorm();
       found[j] = norm > rounding ? norm : 0;
@@ -95,10 +97,11 @@ class CosinePairs {
     return found;
   }
   template <class Matrix>
-  [[nodiscard]] Eigen::VectorXd direction(const Matrix& X, const Eigen::VectorXd& norm,
-                                          index_t j) const {
-    if (norm[j] == 0) return Eigen::VectorXd::Zero(X.rows());
-    return (X.col(j).template cast<double>() - origin_) / norm[j];
+  void direction(const Matrix& X, const Eigen::VectorXd& norm, index_t j,
+                 Eigen::Ref<Eigen::VectorXd> to) const {
+    to.setZero();
+    if (norm[j] == 0) return;
+    to.head(X.rows()) = (X.col(j).template cast<double>() - origin_) / norm[j];
   }
 
   const Left& left_;
@@ -112,111 +115,33 @@ struct NearestColumns {
   Eigen::VectorXd value;
 };
 
-/// What is known of one left column while right ones pass.
-template <class Pairs>
-class NearestCandidates {
- public:
-  /// A right column whose value is at least `low` and at most `high`.
-  void offer(const Pairs& pairs, index_t left, index_t right, double low, double high) {
-    if (low > most_) return;
-    most_ = std::min(most_, high);
-    candidates_.emplace_back(low, right);
-    if (candidates_.size() >= 256) decide(pairs, left);
-  }
-  /// Leaves the nearest alone. Candidates stand in the order of their indices.
-  std::pair<index_t, double> decide(const Pairs& pairs, index_t left) {
-    index_t nearest = -1;
-    double least = std::numeric_limits<double>::infinity();
-    for (const auto& [low, right] : candidates_) {
-      if (low > most_) continue;
-      const double value = pairs.value(left, right);
-      if (nearest >= 0 && !(value < least)) continue;
-      nearest = right;
-      least = value;
-    }
-    candidates_.assign(1, {least, nearest});
-    most_ = least;
-    return {nearest, least};
-  }
-
- private:
-  double most_ = std::numeric_limits<double>::infinity();  // the nearest has no larger value
-  std::vector<std::pair<double, index_t>> candidates_;
-};
-
-/// The search. The backend makes all products in its scalar, block by block; every right column
-/// whose value may be the least, by a bound of all roundings, is kept, and its value computed anew.
-/// So the answer is that of a search in double, on any backend and any number of threads.
-///
-/// Memory: at most some 100 MB for k up to 100,000. Cost: 2 k M N flops in the backend's scalar,
-/// and some k operations a left column; where very many columns are equally near up to k M N more.
-template <basin::backend B, class Pairs>
-[[nodiscard]] NearestColumns nearest_columns(const B& be, const Pairs& pairs) {
-  using scalar = typename B::scalar;
+/// The search, block by block, so that no second copy of either matrix is needed: see
+/// NearestReferences. Memory: at most some 100 MB for up to 100,000 rows. Cost: 2 k M N flops in
+/// float.
+template <std::floating_point S, class Pairs>
+[[nodiscard]] NearestColumns nearest_columns(const cpu<S>& be, const Pairs& pairs) {
   const index_t k = pairs.dimension(), m = pairs.lefts(), n = pairs.rights();
-  const index_t left_block = std::min(m, std::clamp<index_t>((index_t{1} << 20) / k, 16, 256));
-  const index_t right_block =
-      std::min(n, std::clamp<index_t>((index_t{1} << 21) / k, 64, index_t{1} << 12));
-  // (k + 4) u ‖x‖ ‖y‖ of the product, with u the unit roundoff, and what is done in double; the
-  // products of norms are at most (‖x‖ + ‖y‖)² / 4. The last part is for what underflows.
-  const double relative = 1.1 * static_cast<double>(k + 4) *
-                          (static_cast<double>(std::numeric_limits<scalar>::epsilon()) / 8 +
-                           2 * std::numeric_limits<double>::epsilon());
-  const double absolute =
-      4 * static_cast<double>(k) * static_cast<double>(std::numeric_limits<scalar>::min());
-
-  struct block {
-    Eigen::MatrixX<scalar> host;
-    typename B::matrix states;
-    Eigen::VectorXd norm;
-    block(const B& backend, index_t rows, index_t columns)
-        : host(rows, columns), states(backend.make_matrix(rows, columns)), norm(columns) {}
-  };
-  block left(be, k, left_block), right(be, k, right_block);
-  typename B::matrix products = be.make_matrix(right_block, left_block);
-  Eigen::MatrixX<scalar> seen(right_block, left_block);
-  const auto fill = [&](block& to, index_t count, const auto& column) {
-    on_host_in_groups(be, count, 32, [&](index_t j) {
-      const Eigen::VectorXd x = column(j);
-      to.host.col(j) = x.template cast<scalar>();
-      to.norm[j] = x.norm();
-    });
-    upload(be, to.host.leftCols(count), columns(be, to.states, 0, count));
-  };
-
+  const index_t width = std::clamp<index_t>((index_t{1} << 21) / k, 64, index_t{1} << 12);
   NearestColumns found{std::vector<index_t>(static_cast<std::size_t>(m)), Eigen::VectorXd(m)};
-  for (index_t i0 = 0; i0 < m; i0 += left_block) {
-    const index_t lefts = std::min(left_block, m - i0);
-    fill(left, lefts, [&](index_t i) { return pairs.left(i0 + i); });
-    std::vector<NearestCandidates<Pairs>> nearest(static_cast<std::size_t>(lefts));
-    for (index_t j0 = 0; j0 < n; j0 += right_block) {
-      const index_t rights = std::min(right_block, n - j0);
-      fill(right, rights, [&](index_t j) { return pairs.right(j0 + j); });
-      if (rights != static_cast<index_t>(seen.rows())) {
-        products = be.make_matrix(rights, left_block);
-        seen.resize(rights, left_block);
-      }
-      gemm(be, columns(be, std::as_const(right.states), 0, rights),
-           columns(be, std::as_const(left.states), 0, lefts), columns(be, products, 0, lefts),
-           {.a = transpose::yes});
-      download(be, columns(be, std::as_const(products), 0, lefts), seen.leftCols(lefts));
-      on_host_in_groups(be, lefts, 4, [&](index_t i) {
-        NearestCandidates<Pairs>& candidates = nearest[static_cast<std::size_t>(i)];
-        const double x = left.norm[i];
-        for (index_t j = 0; j < rights; ++j) {
-          const double y = right.norm[j];
-          const double value =
-              (Pairs::unit ? 1 : (x * x + y * y) / 2) - static_cast<double>(seen(j, i));
-          const double error = relative * (x + y) * (x + y) + absolute;
-          candidates.offer(pairs, i0 + i, j0 + j, value - error, value + error);
-        }
+  for_each_column(be, k, m, [&](index_t i) { found.value[i] = pairs.value(i, 0); });
+  for (index_t j0 = 0; j0 < n; j0 += width) {
+    const index_t rights = std::min(width, n - j0);
+    Eigen::MatrixXd right(k, rights);
+    for_each_column(be, k, rights, [&](index_t j) { pairs.right(j0 + j, right.col(j)); });
+    const NearestReferences<double> search(be, std::move(right));
+    for (index_t i0 = 0; i0 < m; i0 += width) {
+      const index_t lefts = std::min(width, m - i0);
+      Eigen::MatrixXd left(k, lefts);
+      for_each_column(be, k, lefts, [&](index_t i) { pairs.left(i0 + i, left.col(i)); });
+      const Neighbours nearest = search.nearest(be, left, 1);
+      for_each_column(be, k, lefts, [&](index_t i) {
+        const index_t j = j0 + nearest.index(0, i);
+        const double value = pairs.value(i0 + i, j);
+        if (!(value < found.value[i0 + i])) return;
+        found.index[static_cast<std::size_t>(i0 + i)] = j;
+        found.value[i0 + i] = value;
       });
     }
-    on_host(be, lefts, [&](index_t i) {
-      const auto [index, value] = nearest[static_cast<std::size_t>(i)].decide(pairs, i0 + i);
-      found.index[static_cast<std::size_t>(i0 + i)] = index;
-      found.value[i0 + i] = value;
-    });
   }
   return found;
 }

@@ -43,7 +43,7 @@ namespace detail {
 template <class Derived>
 [[nodiscard]] Eigen::MatrixXd scaled_points(const char* where, const Eigen::MatrixBase<Derived>& X,
                                             bool centered) {
-  const double largest = require_points(where, "column", X);
+  const double largest = require_points(cpu<double>(1), where, "column", X);
   Eigen::MatrixXd points = X.template cast<double>();
   if (largest > 0) points *= std::exp2(-std::ceil(std::log2(largest)));
   if (centered) {

@@ -72,7 +72,7 @@ template <basin::backend B, class Map, class Derived>
   using scalar = typename B::scalar;
   const Eigen::MatrixX<scalar> Z = inputs.template cast<scalar>();
   const index_t k = Z.rows(), n = Z.cols();
-  (void)detail::require_points("variance_ratio", "input", Z);
+  (void)detail::require_points(cpu<double>(1), "variance_ratio", "input", Z);
   if (n < 2) throw size_error("variance_ratio: a variance of a single input");
   require_dimension("variance_ratio", map, k);
   const index_t rows = output_dimension(map) < 0 ? k : output_dimension(map);

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,6 +23,7 @@
 
 #include <basin/backend/concept.hpp>
 #include <basin/backend/cpu.hpp>
+#include <basin/backend/host.hpp>
 #include <basin/core/checked_file.hpp>
 #include <basin/core/error.hpp>
 #include <basin/core/index.hpp>
@@ -36,7 +38,7 @@ namespace basin {
 
 namespace detail {
 
-/// A number for each column, of its bytes as doubles; sorted.
+/// A number for each column, of its bytes as doubles.
 template <class Derived>
 [[nodiscard]] std::vector<std::int64_t> fingerprints(const Eigen::MatrixBase<Derived>& X) {
   std::vector<std::int64_t> found;
@@ -54,7 +56,7 @@ template <class Derived>
 /// What a detector says of samples.
 struct Detections {
   Eigen::VectorXd scores;     ///< N; the higher, the more foreign
-  std::vector<bool> foreign;  ///< whether the score is above the threshold
+  std::vector<bool> foreign;  ///< whether the score is above the threshold, or is not a number
 };
 
 /// A score with what it was fitted on, and a threshold. Samples that were references or calibrated
@@ -83,11 +85,15 @@ class Detector {
 
   /// @param fitted on the references, or on the attractors that these come to
   /// @param references k × M in host memory, by which samples are recognised
-  /// @throws size_error unless they have the scorer's k rows
+  /// @throws size_error unless they have the scorer's k rows; argument_error of a k-NN scorer with
+  ///   `exclude_self`, since samples are no references here
   template <class Derived>
   Detector(scorer fitted, const Eigen::MatrixBase<Derived>& references)
       : scorer_(std::move(fitted)), known_(detail::fingerprints(references)) {
     require_size("Detector", "number of rows of the references", references.rows(), dimension());
+    const auto* knn = std::get_if<KnnScorer>(&scorer_);
+    require(knn == nullptr || !knn->options().exclude_self, "Detector",
+            "exclude_self is of references that are scored, which a detector refuses");
     std::sort(known_.begin(), known_.end());
   }
   /// Of the parts of a file.
@@ -119,10 +125,10 @@ class Detector {
   [[nodiscard]] const std::vector<std::int64_t>& known() const noexcept { return known_; }
 
   /// Scores of samples, of trajectories with the map that the attractors are of.
+  /// @param be where the map runs; the rest runs on the host
   /// @param samples k × N in host memory
   /// @throws argument_error that names a sample that is known, or without a map where one is
-  /// needed,
-  ///   and as the scorer
+  ///   needed, and as the scorer
   template <backend B, class Derived>
   [[nodiscard]] Eigen::VectorXd score(const B& be,
                                       const Eigen::MatrixBase<Derived>& samples) const {
@@ -174,8 +180,10 @@ class Detector {
                   " is a reference or has calibrated the threshold: samples must be new");
     }
     if (const auto* s = std::get_if<TrajectoryScorer>(&scorer_)) return trajectories(*s);
-    if (const auto* s = std::get_if<KnnScorer>(&scorer_)) return s->score(be, samples).scores;
-    return std::get<Mahalanobis>(scorer_).score(be, samples);
+    if (const auto* s = std::get_if<KnnScorer>(&scorer_)) {
+      return s->score(detail::host_of(be), samples).scores;
+    }
+    return std::get<Mahalanobis>(scorer_).score(detail::host_of(be), samples);
   }
 
   scorer scorer_;
@@ -197,6 +205,7 @@ inline void save_detector(const Detector& detector, const std::filesystem::path&
     text["neighbours"] = o.neighbours;
     text["mean"] = o.distance == knn_distance::mean;
     text["normalized"] = o.normalized;
+    text["allow_equal"] = o.allow_equal;
     add("points", knn->references());
   } else if (const auto* distances = std::get_if<Mahalanobis>(&detector.fitted())) {
     text["score"] = "mahalanobis";
@@ -212,6 +221,7 @@ inline void save_detector(const Detector& detector, const std::filesystem::path&
     text["mean"] = o.distance == attractor_distance::mean;
     text["iterations"] = o.divisor == trajectory_divisor::iterations;
     text["tail"] = o.tail;
+    // JSON has no infinity: a rule by which nothing diverges has null there.
     text["rule"] = {r.residual,       static_cast<int>(r.norm),
                     r.max_iterations, r.max_evaluations,
                     r.divergence,     r.window,
@@ -254,7 +264,8 @@ template <std::floating_point S>
       const auto kind = text.at("score").get<std::string>();
       if (kind == "knn") {
         knn_options o{.neighbours = text.at("neighbours").get<index_t>(),
-                      .normalized = text.at("normalized").get<bool>()};
+                      .normalized = text.at("normalized").get<bool>(),
+                      .allow_equal = text.at("allow_equal").get<bool>()};
         if (text.at("mean").get<bool>()) o.distance = knn_distance::mean;
         return KnnScorer::of_stored(be, matrix("points"), o);
       }
@@ -274,7 +285,8 @@ template <std::floating_point S>
                 .norm = static_cast<residual_norm>(norm),
                 .max_iterations = r.at(2).get<index_t>(),
                 .max_evaluations = r.at(3).get<index_t>(),
-                .divergence = r.at(4).get<double>(),
+                .divergence = r.at(4).is_null() ? std::numeric_limits<double>::infinity()
+                                                : r.at(4).get<double>(),
                 .window = r.at(5).get<index_t>(),
                 .patience = r.at(6).get<index_t>(),
                 .progress = r.at(7).get<double>(),

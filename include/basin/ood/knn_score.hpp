@@ -12,10 +12,10 @@
 
 #include <Eigen/Core>
 
+#include <basin/attractor/nearest.hpp>
 #include <basin/backend/cpu.hpp>
 #include <basin/core/error.hpp>
 #include <basin/core/index.hpp>
-#include <basin/ood/nearest.hpp>
 
 namespace basin {
 
@@ -55,7 +55,7 @@ struct KnnScores {
 
 namespace detail {
 
-/// Columns of norm 1, in double.
+/// Columns of norm 1, in double; those that are not finite stay so.
 /// @throws argument_error that names a column that is zero
 template <class Derived>
 [[nodiscard]] Eigen::MatrixXd normalized_columns(const char* what,
@@ -63,7 +63,7 @@ template <class Derived>
   Eigen::MatrixXd Y = X.template cast<double>();
   for (index_t j = 0; j < Y.cols(); ++j) {
     const double norm = Y.col(j).stableNorm();
-    require(norm > 0, "knn_score",
+    require(norm > 0 || !all_finite(Y.col(j).data(), Y.rows()), "knn_score",
             std::string(what) + " " + std::to_string(j) + " is zero and cannot be normalised");
     Y.col(j) /= norm;
   }

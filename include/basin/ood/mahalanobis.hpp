@@ -14,10 +14,10 @@
 #include <Eigen/Core>
 #include <Eigen/Eigenvalues>
 
+#include <basin/attractor/column_sets.hpp>
 #include <basin/backend/cpu.hpp>
 #include <basin/core/error.hpp>
 #include <basin/core/index.hpp>
-#include <basin/ood/nearest.hpp>
 
 namespace basin {
 
@@ -92,7 +92,8 @@ class Mahalanobis {
   }
 
   /// Of what `whitening` and its like gave.
-  /// @throws size_error if the parts do not fit
+  /// @throws size_error if the parts do not fit; argument_error if one has an entry that is not
+  /// finite
   Mahalanobis(Eigen::VectorXd origin, Eigen::MatrixXd whitening, Eigen::MatrixXd white_means,
               double amount)
       : origin_(std::move(origin)),
@@ -102,6 +103,10 @@ class Mahalanobis {
     require_size("Mahalanobis", "rows of the whitening", whitening_.rows(), origin_.size());
     require_size("Mahalanobis", "columns of the whitening", whitening_.cols(), origin_.size());
     require_size("Mahalanobis", "rows of the means", white_means_.rows(), origin_.size());
+    require(detail::all_finite(origin_.data(), origin_.size()) &&
+                detail::all_finite(whitening_.data(), whitening_.size()) &&
+                detail::all_finite(white_means_.data(), white_means_.size()),
+            "Mahalanobis", "a part has an entry that is not finite");
   }
 
   [[nodiscard]] index_t dimension() const noexcept { return origin_.size(); }

@@ -8,6 +8,7 @@
 #include <Eigen/Core>
 
 #include <basin/backend/concept.hpp>
+#include <basin/backend/cpu/columns.hpp>
 #include <basin/convergence/known_attractors.hpp>
 #include <basin/core/error.hpp>
 #include <basin/core/finite.hpp>
@@ -45,8 +46,10 @@ template <backend B, class Map, class Derived>
   const Eigen::MatrixXd F = detail::values_at(be, map, Z);
   Eigen::VectorXd scores(Z.cols());
   for (index_t j = 0; j < Z.cols(); ++j) {
-    const double norm = (F.col(j) - Z.col(j)).stableNorm();
-    scores[j] = is_finite(norm) ? norm : std::numeric_limits<double>::quiet_NaN();
+    const Eigen::VectorXd step = F.col(j) - Z.col(j);
+    const double norm = step.stableNorm();  // which may overlook a NaN beside zeros
+    const bool finite = is_finite(norm) && detail::all_finite(step.data(), step.size());
+    scores[j] = finite ? norm : std::numeric_limits<double>::quiet_NaN();
   }
   return scores;
 }

@@ -19,19 +19,20 @@ namespace basin {
 
 namespace detail {
 
+/// P(X = x) of X ~ Binomial(n, p), 0 < p < 1, 0 <= x <= n.
+[[nodiscard]] inline double binomial_term(index_t x, index_t n, double p) {
+  const auto all = static_cast<double>(n), hits = static_cast<double>(x);
+  return std::exp(std::lgamma(all + 1) - std::lgamma(hits + 1) - std::lgamma(all - hits + 1) +
+                  hits * std::log(p) + (all - hits) * std::log1p(-p));
+}
+
 /// P(X <= x) of X ~ Binomial(n, p). Cost: x + 1 terms.
 [[nodiscard]] inline double binomial_cdf(index_t x, index_t n, double p) {
   if (x < 0) return 0;
   if (x >= n || p <= 0) return 1;
   if (p >= 1) return 0;
-  const auto all = static_cast<double>(n);
-  const double scale = std::lgamma(all + 1);
   double sum = 0;
-  for (index_t i = 0; i <= x; ++i) {
-    const auto hits = static_cast<double>(i);
-    sum += std::exp(scale - std::lgamma(hits + 1) - std::lgamma(all - hits + 1) +
-                    hits * std::log(p) + (all - hits) * std::log1p(-p));
-  }
+  for (index_t i = 0; i <= x; ++i) sum += binomial_term(i, n, p);
   return std::min(1.0, sum);
 }
 
@@ -83,7 +84,8 @@ struct threshold_options {
   }
 };
 
-/// A threshold: an alarm is a score above it.
+/// A threshold: an alarm is a score above it, or one that is not a number, since nothing familiar
+/// has one.
 struct Threshold {
   double value = std::numeric_limits<double>::quiet_NaN();
   double rate = 0;         ///< what was asked for
@@ -96,7 +98,7 @@ struct Threshold {
   /// P(true rate <= rate) over calibrations; of scores that tie a lower bound.
   double reached = 0;
 
-  [[nodiscard]] bool alarm(double score) const { return score > value; }
+  [[nodiscard]] bool alarm(double score) const { return score > value || is_nan(score); }
 };
 
 /// The lowest score of a calibrating sample above which at most `rate` of new familiar samples lie,
@@ -108,7 +110,7 @@ struct Threshold {
 /// @param scores of calibrating samples, familiar ones
 /// @throws argument_error if there are too few for this rate and confidence (59 for 5 % at 95 %, 19
 ///   on average), or a score is not finite
-/// Cost: n log n, and a times a few terms.
+/// Cost: O(n), and a + 1 terms of the binomial distribution.
 ///
 /// @code
 /// #include <iostream>
@@ -134,10 +136,10 @@ struct Threshold {
   if (options.confidence == 0) {
     above = static_cast<index_t>(std::floor(options.rate * (all + 1) + 1e-9)) - 1;
   } else {
-    // The tail grows by one term a rank.
-    while (above + 1 < n &&
-           detail::binomial_cdf(above + 1, n, options.rate) <= 1 - options.confidence) {
+    double tail = detail::binomial_term(0, n, options.rate);
+    while (above + 1 < n && tail <= 1 - options.confidence) {
       ++above;
+      tail += detail::binomial_term(above + 1, n, options.rate);
     }
   }
   require(above >= 0, "false_alarm_threshold",

@@ -13,15 +13,16 @@
 
 #include <Eigen/Core>
 
+#include <basin/attractor/nearest.hpp>
 #include <basin/backend/concept.hpp>
 #include <basin/backend/cpu.hpp>
+#include <basin/backend/host.hpp>
 #include <basin/core/error.hpp>
 #include <basin/core/finite.hpp>
 #include <basin/core/index.hpp>
 #include <basin/core/status.hpp>
 #include <basin/map/concept.hpp>
 #include <basin/ood/mean_distance.hpp>
-#include <basin/ood/nearest.hpp>
 #include <basin/solver/fixed_point_solver.hpp>
 #include <basin/solver/stopping.hpp>
 
@@ -68,24 +69,25 @@ struct TrajectoryScores {
 
 namespace detail {
 
-/// Sums d(z_i, Z*) while a solver runs: an observer.
+/// Sums d(z_i, Z*) while a solver runs: an observer. Distances are computed on the host.
+template <class Host>
 class TrajectorySums {
  public:
-  TrajectorySums(const NearestReferences<double>& attractors, const MeanDistance* mean,
-                 TrajectoryScores& into, index_t first)
-      : attractors_(attractors), mean_(mean), into_(into), first_(first) {}
+  TrajectorySums(const Host& host, const NearestReferences<double>& attractors,
+                 const MeanDistance* mean, TrajectoryScores& into, index_t first)
+      : host_(host), attractors_(attractors), mean_(mean), into_(into), first_(first) {}
 
   template <class Backend>
   void operator()(const IterationView<Backend>& at) {
     using scalar = typename Backend::scalar;
     const index_t n = at.origin.size;
     if (n == 0) return;
-    if constexpr (std::same_as<Backend, cpu<scalar>>) {
-      add(at.backend, at.states, at);
+    if constexpr (std::same_as<Backend, Host>) {
+      add(at.states, at);
     } else {
       Eigen::MatrixX<scalar> states(at.states.rows(), n);
       download(at.backend, at.states, states);
-      add(cpu<scalar>{}, states, at);
+      add(states, at);
     }
     if (at.iteration > 0) return;
     std::vector<scalar> squares(static_cast<std::size_t>(n));
@@ -97,14 +99,14 @@ class TrajectorySums {
   }
 
  private:
-  template <class Host, class States, class View>
-  void add(const Host& be, const States& states, const View& at) {
+  template <class States, class View>
+  void add(const States& states, const View& at) {
     Eigen::VectorXd distance;
     Neighbours nearest;
     if (mean_ != nullptr) {
-      distance = mean_->distances(be, states);
+      distance = mean_->distances(host_, states);
     } else {
-      nearest = attractors_.nearest(be, states, 1);
+      nearest = attractors_.nearest(host_, states, 1);
       distance = nearest.distance.row(0).transpose();
     }
     for (index_t j = 0; j < at.origin.size; ++j) {
@@ -116,6 +118,7 @@ class TrajectorySums {
     }
   }
 
+  const Host& host_;
   const NearestReferences<double>& attractors_;
   const MeanDistance* mean_;
   TrajectoryScores& into_;
@@ -162,6 +165,7 @@ class TrajectoryScorer {
     const auto by_reference = [&map](const B& on, const typename B::const_view& Z,
                                      typename B::view& out) { evaluate(on, map, Z, out); };
     FixedPointSolver<decltype(by_reference)> solver(by_reference, picard{}, options_.rule);
+    const auto host = detail::host_of(be);
     const bool mean = options_.distance == attractor_distance::mean;
     const detail::MeanDistance means(mean ? attractors() : Eigen::MatrixXd(k, 0));
     // A run keeps five numbers of each entry of its starts: at most 32 MB.
@@ -169,9 +173,9 @@ class TrajectoryScorer {
     const index_t part = std::max<index_t>(64, (index_t{1} << 25) / each);
     for (index_t first = 0; first < n; first += part) {
       const index_t count = std::min(part, n - first);
-      const Eigen::MatrixX<scalar> host = starts.middleCols(first, count).template cast<scalar>();
+      const Eigen::MatrixX<scalar> these = starts.middleCols(first, count).template cast<scalar>();
       const auto run = [&](const typename B::const_view& Z) {
-        detail::TrajectorySums sums(attractors_, mean ? &means : nullptr, found, first);
+        detail::TrajectorySums sums(host, attractors_, mean ? &means : nullptr, found, first);
         const auto ends = solver.solve(be, Z, run_options{}, sums);
         found.iterations.insert(found.iterations.end(), ends.iterations.begin(),
                                 ends.iterations.end());
@@ -179,10 +183,10 @@ class TrajectoryScorer {
         found.evaluations += ends.work.evaluations;
       };
       if constexpr (std::same_as<B, cpu<scalar>>) {
-        run(host);
+        run(these);
       } else {
         typename B::matrix Z = be.make_matrix(k, count);
-        upload(be, host, columns(be, Z, 0, count));
+        upload(be, these, columns(be, Z, 0, count));
         run(columns(be, std::as_const(Z), 0, count));
       }
     }
@@ -217,7 +221,8 @@ class TrajectoryScorer {
 /// @param starts k × N in host memory
 /// @throws as `TrajectoryScorer`
 /// Cost: N evaluations of f and 2 k M flops in float a point of a trajectory; `mean` in double.
-/// Memory: the attractors one and a half times, in double, and 32 MB.
+/// Distances are computed on the host: from a device every point of a trajectory is downloaded.
+/// Memory: the attractors one and a half times, in double, once more for `mean`, and 32 MB.
 ///
 /// @code
 /// #include <iostream>
@@ -239,11 +244,7 @@ template <backend B, class Map, class Attractors, class Starts>
                                                 const Eigen::MatrixBase<Attractors>& attractors,
                                                 const Eigen::MatrixBase<Starts>& starts,
                                                 const trajectory_options& options = {}) {
-  if constexpr (std::same_as<B, cpu<typename B::scalar>>) {
-    return TrajectoryScorer(be, attractors, options).score(be, map, starts);
-  } else {
-    return TrajectoryScorer(cpu<typename B::scalar>{}, attractors, options).score(be, map, starts);
-  }
+  return TrajectoryScorer(detail::host_of(be), attractors, options).score(be, map, starts);
 }
 
 }  // namespace basin

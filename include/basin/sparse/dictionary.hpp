@@ -121,8 +121,8 @@ template <class Scalar, class Derived>
   Eigen::VectorXd norms(given.cols());
   for (index_t j = 0; j < given.cols(); ++j) {
     norms[j] = given.col(j).stableNorm();
-    require(is_finite(norms[j]), "make_dictionary",
-            "column " + std::to_string(j) + " has an entry that is not finite");
+    require(is_finite(norms[j]) && detail::all_finite(given.col(j).data(), given.rows()),
+            "make_dictionary", "column " + std::to_string(j) + " has an entry that is not finite");
   }
   const double floor = norms.size() > 0 ? options.zero * norms.maxCoeff() : 0;
   Dictionary<Scalar> dictionary;

@@ -17,12 +17,12 @@
 
 namespace basin::detail {
 
-/// out = x - A_I γ, in double.
+/// out = x - A_I γ, n numbers in double.
 template <class Scalar, class Real>
 void residual_of(const Eigen::Ref<const Eigen::MatrixX<Scalar>>& A,
                  const Eigen::Ref<const Eigen::VectorX<Scalar>>& x,
                  const std::vector<index_t>& support, const Real* coefficients,
-                 Eigen::VectorXd& out) {
+                 Eigen::Ref<Eigen::VectorXd> out) {
   out = x.template cast<double>();
   for (std::size_t i = 0; i < support.size(); ++i) {
     out -= static_cast<double>(coefficients[i]) * A.col(support[i]).template cast<double>();

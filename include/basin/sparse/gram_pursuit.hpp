@@ -45,8 +45,8 @@ class GramPursuit {
   /// @param b inner products of the atoms with x
   /// @param square ‖x‖^2, positive
   /// @param target what else is known of x:
-  ///   square(support, coefficients), ‖x - A γ‖^2, asked for where the difference of ‖x‖^2 and what
-  ///   was explained is lost in rounding, and matters;
+  ///   square(support, coefficients), ‖x - A γ‖^2, asked for at the end, and before it where the
+  ///   difference of ‖x‖^2 and what was explained is lost in rounding, and matters;
   ///   products(atom, support, out, own), in double the inner products of an atom with a support
   ///   and with itself, and the one with x as its answer; or nothing, if atoms are not known
   /// @param careful asks for those products
@@ -57,9 +57,34 @@ class GramPursuit {
                                                   const Scalar* b, double square,
                                                   const pursuit_end& end, const Target& target,
                                                   bool careful, std::vector<Scalar>* path) {
+    const auto ended = pursue(G, b, square, end, target, careful, path);
+    if (!ended) return {};
+    if (!exact_) {
+      squares_.back() = std::max(0.0, target.square(support(), coefficients()));
+    }
+    // Differences, and coefficients that round less, may have come to less than is left at the end.
+    for (std::size_t s = squares_.size() - 1; s-- > 0;) {
+      squares_[s] = std::max(squares_[s], squares_[s + 1]);
+    }
+    return ended;
+  }
+
+  [[nodiscard]] const std::vector<index_t>& support() const { return correlations_.support(); }
+  [[nodiscard]] const Real* coefficients() const { return coefficients_.data(); }
+  /// ‖x - A γ‖^2 with 0, 1, ... atoms.
+  [[nodiscard]] const std::vector<double>& squares() const { return squares_; }
+
+ private:
+  [[nodiscard]] static std::size_t room(index_t n) { return static_cast<std::size_t>(n); }
+
+  template <class Target>
+  [[nodiscard]] std::optional<pursuit_status> pursue(
+      const Eigen::Ref<const Eigen::MatrixX<Scalar>>& G, const Scalar* b, double square,
+      const pursuit_end& end, const Target& target, bool careful, std::vector<Scalar>* path) {
     correlations_.start(G, b);
     factor_.clear();
     squares_.assign(1, square);
+    exact_ = true;
     if (path != nullptr) path->clear();
     double left = square, sum = 0;
     const double norm = std::sqrt(square);
@@ -113,11 +138,8 @@ class GramPursuit {
       const double lost = 4 * rounding * static_cast<double>(t + 1) * square;
       const bool near = left <= end.residual_square * (1 + 1e-3) + lost || left < 1e-2 * square;
       const bool asked = end.residual_square > 0 || path != nullptr;
-      double now = left;
-      if ((near && asked) || t + 1 == end.atoms) {
-        now = target.square(correlations_.support(), coefficients_.data());
-      }
-      squares_.push_back(std::clamp(now, 0.0, squares_.back()));
+      exact_ = near && asked;
+      squares_.push_back(std::max(0.0, exact_ ? target.square(support, coefficients()) : left));
       if (path != nullptr) {
         for (index_t i = 0; i <= t; ++i) {
           path->push_back(static_cast<Scalar>(coefficients_[room(i)]));
@@ -126,18 +148,11 @@ class GramPursuit {
     }
   }
 
-  [[nodiscard]] const std::vector<index_t>& support() const { return correlations_.support(); }
-  [[nodiscard]] const Real* coefficients() const { return coefficients_.data(); }
-  /// ‖x - A γ‖^2 with 0, 1, ... atoms.
-  [[nodiscard]] const std::vector<double>& squares() const { return squares_; }
-
- private:
-  [[nodiscard]] static std::size_t room(index_t n) { return static_cast<std::size_t>(n); }
-
   LaggingCorrelations<Scalar, Real> correlations_;
   InverseCholesky<Real> factor_;
   std::vector<Real> coefficients_;
   std::vector<double> squares_;
+  bool exact_ = true;  ///< whether the last square is the target's own, and no difference
 };
 
 }  // namespace detail

@@ -36,11 +36,10 @@ class InverseCholesky {
  public:
   using simd = detail::simd<Real>;
 
-  /// @param most rows that it will ever have
+  /// @param most rows that it will ever have; memory is taken for those that it comes to have
   explicit InverseCholesky(index_t most = 0) { reserve(most); }
 
   void reserve(index_t most) {
-    rows_.resize(static_cast<std::size_t>(offset(most)));
     for (auto* x : {&v_, &g_}) x->resize(static_cast<std::size_t>(padded(most)));
   }
   void clear() noexcept { size_ = 0; }
@@ -66,6 +65,8 @@ class InverseCholesky {
     }
     const Real height = std::sqrt(std::max(Real(0), squared_norm - within));
     if (!(height > least)) return height;
+    const auto end = static_cast<std::size_t>(offset(t + 1));
+    if (rows_.size() < end) rows_.resize(end);
     Real* const row = rows_.data() + offset(t);
     for (index_t i = 0; i < t; ++i) row[i] = -v_[static_cast<std::size_t>(i)] / height;
     row[t] = 1 / height;
@@ -74,7 +75,7 @@ class InverseCholesky {
     return height;
   }
 
-  /// Row r of F: r + 1 numbers.
+  /// Row r of F: r + 1 numbers, until another is added.
   [[nodiscard]] const Real* row(index_t r) const noexcept { return rows_.data() + offset(r); }
 
  private:

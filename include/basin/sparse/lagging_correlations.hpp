@@ -305,11 +305,11 @@ class LaggingCorrelations {
         second = one;
       }
     };
-    // The second of the last step is often the first of this one.
-    const index_t runner = runner_;
-    if (runner >= 0 && runner != leader && square_[static_cast<std::size_t>(runner)] > 0) {
-      consider(runner);
-    }
+    // The second of the last step is often the first of this one. The support has no squares; nor
+    // has an atom that is orthogonal to it, which is left to the others.
+    const bool again = runner_ >= 0 && square_[static_cast<std::size_t>(runner_)] > 0;
+    const index_t runner = again && runner_ != leader ? runner_ : leader;
+    if (runner != leader) consider(runner);
     // For the rounding of the sums of squares, and of one step of α̂. What α̂ has gathered beyond
     // that over the steps can hide no more than a tie within rounding.
     const auto factor = static_cast<Scalar>(lag_square_ * Real(1.001));

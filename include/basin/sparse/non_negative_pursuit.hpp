@@ -33,13 +33,13 @@ class NonNegativeTarget {
                     const Eigen::Ref<const Eigen::VectorX<Scalar>>& x)
       : A_(A), x_(x), residual_(x.template cast<double>()) {}
 
-  /// Takes in an atom, and lets go of those whose coefficient becomes zero.
-  /// @return false if the atom is a combination of the others, within rounding
+  /// Takes in an atom, and lets go of those whose coefficient becomes zero: of the newcomer at once
+  /// where its correlation was rounding.
+  /// @return false if the atom is a combination of the others, within rounding: nothing has changed
   [[nodiscard]] bool take(index_t atom) {
-    const bool taken = exchange(atom);
-    // Also where it was not: coefficients may have gone a part of the way, and atoms may have left.
+    if (!exchange(atom)) return false;
     residual_of<Scalar>(A_, x_, support_, coefficients_.data(), residual_);
-    return taken;
+    return true;
   }
 
   [[nodiscard]] const std::vector<index_t>& support() const noexcept { return support_; }
@@ -61,33 +61,35 @@ class NonNegativeTarget {
     products_[t] = column.dot(x_.template cast<double>());
     coefficients_[t] = 0;
     support_.push_back(atom);
-    while (true) {
-      const Eigen::LLT<Eigen::MatrixXd> factor(gram_);
-      if (factor.info() != Eigen::Success ||
-          factor.matrixLLT().diagonal().cwiseAbs().minCoeff() < 1e-7) {
-        if (support_.back() == atom) drop(static_cast<Eigen::Index>(support_.size()) - 1);
-        return false;
-      }
+    Eigen::LLT<Eigen::MatrixXd> factor(gram_);
+    if (factor.info() != Eigen::Success ||
+        factor.matrixLLT().diagonal().cwiseAbs().minCoeff() < 1e-7) {
+      drop(t);
+      return false;
+    }
+    while (!support_.empty()) {
       const Eigen::VectorXd best = factor.solve(products_);
       if (best.minCoeff() > 0) {
         coefficients_ = best;
         break;
       }
-      // As far towards the best as all stay feasible; those that reach zero leave.
-      double reach = 1;
+      // As far towards the best as all stay feasible; those that come to zero leave, one at least.
+      double reach = std::numeric_limits<double>::infinity();
+      Eigen::Index first = 0;
       for (Eigen::Index i = 0; i < best.size(); ++i) {
-        if (best[i] <= 0) reach = std::min(reach, coefficients_[i] / (coefficients_[i] - best[i]));
+        const double from = coefficients_[i];
+        const double to_zero = from > 0 ? from / (from - best[i]) : 0;
+        if (best[i] > 0 || to_zero >= reach) continue;
+        reach = to_zero;
+        first = i;
       }
       coefficients_ += reach * (best - coefficients_);
-      bool dropped = false;
+      coefficients_[first] = 0;
+      const double rounding = 1e-15 * coefficients_.cwiseAbs().maxCoeff();
       for (Eigen::Index i = best.size() - 1; i >= 0; --i) {
-        if (best[i] <= 0 && coefficients_[i] <= 1e-15 * coefficients_.cwiseAbs().maxCoeff()) {
-          drop(i);
-          dropped = true;
-        }
+        if (best[i] <= 0 && coefficients_[i] <= rounding) drop(i);
       }
-      // The newcomer itself cannot improve: its correlation was rounding.
-      if (!dropped || support_.empty()) return false;
+      factor.compute(gram_);  // of fewer of the same columns: as well conditioned
     }
     return true;
   }

@@ -73,13 +73,16 @@ struct AtomTarget {
 
   template <class Real>
   [[nodiscard]] double square(const std::vector<index_t>& support, const Real* coefficients) const {
-    Eigen::VectorXd left;
+    scratch_scope scope;
+    Eigen::Map<Eigen::VectorXd> left(scope.get<double>(x.size()), x.size());
     residual_of<Scalar>(A, x, support, coefficients, left);
     return left.squaredNorm();
   }
   [[nodiscard]] std::optional<double> products(index_t atom, const std::vector<index_t>& support,
                                                double* out, double& own) const {
-    const Eigen::VectorXd a = A.col(atom).template cast<double>();
+    scratch_scope scope;
+    Eigen::Map<Eigen::VectorXd> a(scope.get<double>(x.size()), x.size());
+    a = A.col(atom).template cast<double>();
     for (std::size_t i = 0; i < support.size(); ++i) {
       out[i] = A.col(support[i]).template cast<double>().dot(a);
     }
@@ -144,13 +147,18 @@ class GramTargets {
   std::optional<GramPursuit<Scalar, double>> careful_;
 };
 
-/// ‖x‖^2 of every column, in double; NaN or infinite where an entry is.
+/// ‖x‖^2 of every column, in double; NaN or infinite where an entry is, or where inner products
+/// could overflow the scalar.
 template <class Scalar>
 [[nodiscard]] std::vector<double> target_squares(
     const Eigen::Ref<const Eigen::MatrixX<Scalar>>& X) {
   std::vector<double> squares(static_cast<std::size_t>(X.cols()));
   for (index_t j = 0; j < X.cols(); ++j) {
-    squares[static_cast<std::size_t>(j)] = X.col(j).template cast<double>().squaredNorm();
+    double& square = squares[static_cast<std::size_t>(j)];
+    square = X.col(j).template cast<double>().squaredNorm();
+    if (std::sqrt(square) > static_cast<double>(std::numeric_limits<Scalar>::max())) {
+      square = std::numeric_limits<double>::infinity();
+    }
   }
   return squares;
 }
@@ -231,7 +239,10 @@ void pursue_directly(const cpu<Scalar>& be, const Eigen::Ref<const Eigen::Matrix
       if (write_trivial(codes, j, square)) continue;
       auto& target = targets[static_cast<std::size_t>(j - first)];
       target.start(X.col(j), square, most);
-      if (most == 0) {
+      const double limit = end_of(options, most, square).residual_square;
+      const bool short_enough = limit > 0 && square <= limit;
+      if (short_enough) target.ended = pursuit_status::residual;
+      if (short_enough || most == 0) {
         write_code(codes, j, target.ended, target.support, target.coefficients.data(),
                    target.squares);
         continue;

@@ -21,8 +21,8 @@ enum class pursuit_status : std::uint8_t {
   atoms,       ///< as many atoms as were allowed, or as there are
   explained,   ///< no atom left correlates with the residual, beyond rounding
   dependent,   ///< the best atom is a combination of the chosen ones, within rounding
-  zero,        ///< the target is zero: no atoms
-  non_finite,  ///< the target has a NaN or infinite entry: no atoms
+  zero,        ///< the target is zero, or the square of its norm underflows: no atoms
+  non_finite,  ///< the target has a NaN or infinite entry, or its norm overflows: no atoms
 };
 
 /// The name of a status as in the enumeration.

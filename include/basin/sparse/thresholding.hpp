@@ -28,7 +28,8 @@ namespace basin {
 /// @throws size_error unless the targets have as many rows as the atoms; argument_error if a
 ///   setting is out of its range, none ends the pursuit, or |<a_i, a_j>| of two atoms is over
 ///   1000 epsilon
-/// Cost: 2 n d N flops and n d^2 for the check; sorting.
+/// Cost: 2 n d flops and sorting a target, 2 n more for each atom of its answer; n d^2 for the
+/// check.
 ///
 /// @code
 /// #include <iostream>

@@ -1,4 +1,4 @@
-// Golden values of scikit-learn, SciPy and NumPy (tests/golden/ood/make.py).
+// Golden values: tensors of golden/ROOM/NAME.safetensors, see the make.py beside them.
 #pragma once
 
 #include <filesystem>
@@ -13,9 +13,9 @@ namespace golden {
 
 class Case {
  public:
+  // name is ROOM/NAME.
   explicit Case(const std::string& name)
-      : file_(std::filesystem::path(__FILE__).parent_path().parent_path() / "golden" / "ood" /
-              (name + ".safetensors")) {}
+      : file_(std::filesystem::path(__FILE__).parent_path() / "golden" / (name + ".safetensors")) {}
 
   [[nodiscard]] Eigen::VectorXd vector(const std::string& name) const {
     const std::vector<double> x = file_.read<double>(name);

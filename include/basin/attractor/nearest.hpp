@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include <Eigen/Core>
 
+#include <basin/attractor/column_sets.hpp>
 #include <basin/backend/cpu.hpp>
 #include <basin/core/error.hpp>
 #include <basin/core/finite.hpp>
@@ -26,32 +28,6 @@ struct Neighbours {
   Eigen::MatrixXd distance;       ///< K × N, Euclidean
 };
 
-namespace detail {
-
-/// The largest |x|, of a matrix that is checked to be finite.
-/// @throws argument_error that names the first column that is not finite or beyond 1e150, where
-///   squares of distances could overflow
-template <class Backend, class Derived>
-[[nodiscard]] double largest_entry(const Backend& be, const char* where, const char* what,
-                                   const Eigen::MatrixBase<Derived>& X) {
-  std::vector<double> most(static_cast<std::size_t>(X.cols()));
-  for_each_column(be, X.rows(), X.cols(), [&](index_t j) {
-    const double largest = static_cast<double>(X.col(j).cwiseAbs().maxCoeff());
-    bool finite = is_finite(largest) && largest <= 1e150;
-    for (index_t i = 0; i < X.rows(); ++i) finite &= is_finite(X(i, j));
-    most[static_cast<std::size_t>(j)] = finite ? largest : std::numeric_limits<double>::infinity();
-  });
-  double all = 0;
-  for (std::size_t j = 0; j < most.size(); ++j) {
-    require(is_finite(most[j]), where,
-            std::string(what) + " " + std::to_string(j) + " is not finite, or beyond 1e150");
-    all = std::max(all, most[j]);
-  }
-  return all;
-}
-
-}  // namespace detail
-
 /// References that are searched many times.
 ///
 /// All products x · y are made in float, in tiles that stay in the first-level cache
@@ -63,14 +39,15 @@ template <class Backend, class Derived>
 /// origin. Where many references are within the bound of each other the search becomes one by
 /// differences, some twenty times slower, with the same answer.
 ///
-/// Memory: the references, and once more in float; a task's candidates, at most 4 K a sample.
+/// Magnitudes are from 1e-140, under which squares of distances underflow, to 1e150. Memory: the
+/// references, and once more in float; a task's candidates, at most 4 K a sample.
 ///
 /// @tparam Scalar of the references, float or double; samples may be of either
 ///
 /// @code
 /// #include <iostream>
 ///
-/// #include <basin/ood/nearest.hpp>
+/// #include <basin/attractor/nearest.hpp>
 ///
 /// int main() {
 ///   const basin::cpu<float> cpu;
@@ -98,14 +75,14 @@ class NearestReferences {
     }
     largest_ = detail::largest_entry(be, "NearestReferences", "reference", references_);
     // Any origin is right; one among the references makes the products' roundings small.
-    const index_t sampled = std::min<index_t>(m, 1024);
+    const index_t sampled = std::min<index_t>(m, 128);
     center_ = Eigen::VectorXd::Zero(k);
     for (index_t i = 0; i < sampled; ++i) {
       center_ += references_.col(i * m / sampled).template cast<double>();
     }
     center_ /= static_cast<double>(sampled);
     const double reach = largest_ + center_.cwiseAbs().maxCoeff();
-    if (reach > 0) scale_ = std::exp2(-std::ceil(std::log2(reach)));
+    if (reach > 0) scale_ = std::exp2(std::min(1000.0, -std::ceil(std::log2(reach))));
 
     const index_t panels = (m + tile::rows - 1) / tile::rows;
     packed_.resize(panels * tile::rows * (k + 1));
