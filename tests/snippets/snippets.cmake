@@ -15,7 +15,18 @@ foreach(snippet IN LISTS found)
     message(FATAL_ERROR "a documented snippet is not a whole program: ${snippet}")
   endif()
   get_filename_component(name ${snippet} NAME_WE)
+  # Programs of the device backend run on a host system of Thrust's.
+  file(STRINGS ${snippet} on_device REGEX "#include <basin/.*cuda")
+  if(on_device AND NOT BASIN_THRUST_INCLUDE)
+    message(STATUS "basin: skipped: the documented program ${name} (no Thrust)")
+    continue()
+  endif()
   add_executable(snippet_${name} ${snippet})
+  if(on_device)
+    target_include_directories(snippet_${name} SYSTEM PRIVATE ${BASIN_THRUST_INCLUDE})
+    target_compile_definitions(snippet_${name} PRIVATE
+      THRUST_DEVICE_SYSTEM=THRUST_DEVICE_SYSTEM_CPP)
+  endif()
   target_link_libraries(snippet_${name} PRIVATE basin::io ${basin_flow})
   basin_warnings(snippet_${name})
   target_compile_options(snippet_${name} PRIVATE ${lightly_optimised})  # they are run once
