@@ -11,6 +11,7 @@
 #include <basin/map/differentiable.hpp>
 
 #include "../catch.hpp"
+#include "../one_thread.hpp"
 #include "../solver/maps.hpp"
 
 using basin::attractor_kind;
@@ -18,8 +19,6 @@ using basin::index_t;
 using basin::stability_kind;
 
 namespace {
-
-const basin::cpu<double> one(1);
 
 // Attractors at (-1, 0) and (1, 0), J = diag(0.4, 0.5) there; a saddle at 0.
 auto two_wells() {

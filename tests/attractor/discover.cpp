@@ -13,14 +13,13 @@
 #include <basin/map/function_map.hpp>
 
 #include "../catch.hpp"
+#include "../one_thread.hpp"
 #include "../solver/maps.hpp"
 
 using basin::discovery_end;
 using basin::index_t;
 
 namespace {
-
-const basin::cpu<double> one(1);
 
 // Newton's iteration for z³ = 1: three basins, alike by a turn of 2 π / 3.
 auto newton_fractal() {

@@ -12,12 +12,11 @@
 #include <basin/map/function_map.hpp>
 
 #include "../catch.hpp"
+#include "../one_thread.hpp"
 
 using basin::index_t;
 
 namespace {
-
-const basin::cpu<double> one(1);
 
 // Wells at the odd integers, pulled to ±7 from beyond ±8. Notes the largest batch that it takes.
 auto wells(const std::shared_ptr<index_t>& largest) {

@@ -14,6 +14,7 @@
 #include <basin/map/differentiable.hpp>
 
 #include "../catch.hpp"
+#include "../one_thread.hpp"
 #include "../solver/maps.hpp"
 
 using basin::index_t;
@@ -21,8 +22,6 @@ using basin::not_applicable;
 using basin::Spectrum;
 
 namespace {
-
-const basin::cpu<double> one(1);
 
 template <class Map, class P>
 basin::Predictions ask(Map& map, const P& settings, const basin::prediction_task& task,

@@ -11,13 +11,10 @@
 #include <basin/map/finite_difference.hpp>
 
 #include "../catch.hpp"
+#include "../one_thread.hpp"
 #include "../solver/maps.hpp"
 
 using basin::index_t;
-
-namespace {
-const basin::cpu<double> one(1);
-}
 
 TEST_CASE("the asymmetry of linear maps", "[dynamics]") {
   const Eigen::MatrixXd points = maps::starts(4, 7);

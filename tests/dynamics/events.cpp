@@ -10,6 +10,7 @@
 #include <basin/dynamics/runge_kutta4.hpp>
 #include <basin/solver/progress_bar.hpp>
 
+#include "../one_thread.hpp"
 #include "flows.hpp"
 
 using basin::flow_status;
@@ -18,7 +19,6 @@ using basin::FlowSolver;
 using basin::index_t;
 
 namespace {
-const basin::cpu<double> one(1);
 constexpr double tight = 1e-10;
 const basin::dopri5 accurate{.relative = 1e-11, .absolute = 1e-12};
 }  // namespace

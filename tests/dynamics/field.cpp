@@ -6,13 +6,10 @@
 #include <basin/dynamics/field.hpp>
 #include <basin/map/finite_difference.hpp>
 
+#include "../one_thread.hpp"
 #include "flows.hpp"
 
 using basin::index_t;
-
-namespace {
-const basin::cpu<double> one(1);
-}
 
 TEST_CASE("grid points run with the first entry fastest", "[dynamics]") {
   const Eigen::MatrixXd grid =

@@ -6,13 +6,12 @@
 #include <basin/map/columnwise.hpp>
 
 #include "../catch.hpp"
+#include "../one_thread.hpp"
 #include "../solver/maps.hpp"
 
 using basin::index_t;
 
 namespace {
-const basin::cpu<double> one(1);
-
 // v = ∇(x³ + x y² - y).
 auto cubic() {
   return basin::columnwise<2>([](const auto& z, auto& f) {

@@ -7,13 +7,10 @@
 #include <basin/map/columnwise.hpp>
 
 #include "../catch.hpp"
+#include "../one_thread.hpp"
 #include "densities.hpp"
 
 using basin::index_t;
-
-namespace {
-const basin::cpu<double> one(1);
-}
 
 TEST_CASE("log q of a Gaussian from its linear denoiser", "[dynamics]") {
   const auto clean = densities::tilted(6);

@@ -7,13 +7,12 @@
 #include <basin/map/columnwise.hpp>
 
 #include "../catch.hpp"
+#include "../one_thread.hpp"
 #include "densities.hpp"
 
 using basin::index_t;
 
 namespace {
-const basin::cpu<double> one(1);
-
 // The fixed point of the best denoiser to which the iteration goes.
 Eigen::VectorXd settled(const basin::GaussianMixture& clean, double noise, Eigen::VectorXd x) {
   for (int i = 0; i < 5000; ++i) x = clean.optimal_denoiser(x, noise).eval();

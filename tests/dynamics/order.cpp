@@ -13,6 +13,7 @@
 
 #include <Eigen/LU>
 
+#include "../one_thread.hpp"
 #include "flows.hpp"
 
 using basin::flow_stopping;
@@ -20,8 +21,6 @@ using basin::FlowSolver;
 using basin::index_t;
 
 namespace {
-
-const basin::cpu<double> one(1);
 
 // Error after `time` with steps of one length.
 template <class Method>

@@ -9,13 +9,10 @@
 #include <basin/map/differentiable.hpp>
 
 #include "../catch.hpp"
+#include "../one_thread.hpp"
 #include "../solver/maps.hpp"
 
 using basin::index_t;
-
-namespace {
-const basin::cpu<double> one(1);
-}
 
 TEST_CASE("iterating a constant map is steepest descent", "[dynamics]") {
   auto map = basin::affine(Eigen::MatrixXd(Eigen::MatrixXd::Zero(3, 3)),

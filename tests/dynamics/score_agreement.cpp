@@ -7,13 +7,10 @@
 #include <basin/map/columnwise.hpp>
 
 #include "../catch.hpp"
+#include "../one_thread.hpp"
 #include "densities.hpp"
 
 using basin::index_t;
-
-namespace {
-const basin::cpu<double> one(1);
-}
 
 TEST_CASE("the linear denoiser of a Gaussian is its score to 1e-12", "[dynamics]") {
   for (const index_t k : {1, 2, 8, 32}) {

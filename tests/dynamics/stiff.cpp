@@ -9,16 +9,13 @@
 #include <basin/dynamics/rkf78.hpp>
 #include <basin/map/finite_difference.hpp>
 
+#include "../one_thread.hpp"
 #include "flows.hpp"
 
 using basin::flow_status;
 using basin::flow_stopping;
 using basin::FlowSolver;
 using basin::index_t;
-
-namespace {
-const basin::cpu<double> one(1);
-}
 
 TEST_CASE("φ functions of small matrices", "[dynamics]") {
   // φ_p(x) by its definition, with the eigenvectors of H.

@@ -1,5 +1,6 @@
 // States, lengths and distances along the way.
 #include "../catch.hpp"
+#include "../one_thread.hpp"
 
 #include <filesystem>
 #include <string>
@@ -22,8 +23,6 @@ using basin::FlowSolver;
 using basin::index_t;
 
 namespace {
-const basin::cpu<double> one(1);
-
 std::vector<double> times_to(double end, int count) {
   std::vector<double> times;
   for (int i = 0; i <= count; ++i) times.push_back(end * i / count);

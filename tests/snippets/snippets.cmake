@@ -1,7 +1,7 @@
 # Every program in the README, the docs and the headers' comments is compiled and run.
 file(GLOB_RECURSE documents CONFIGURE_DEPENDS
-  ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/docs/*.md
-  ${PROJECT_SOURCE_DIR}/include/basin/*.hpp)
+  ${PROJECT_SOURCE_DIR}/docs/*.md ${PROJECT_SOURCE_DIR}/include/basin/*.hpp)
+list(PREPEND documents ${PROJECT_SOURCE_DIR}/README.md)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${documents})
 set(snippet_dir ${CMAKE_CURRENT_BINARY_DIR}/snippets)
 file(REMOVE_RECURSE ${snippet_dir})
@@ -30,6 +30,10 @@ foreach(snippet IN LISTS found)
   target_link_libraries(snippet_${name} PRIVATE basin::io ${basin_flow})
   basin_warnings(snippet_${name})
   target_compile_options(snippet_${name} PRIVATE ${lightly_optimised})  # they are run once
+  file(READ ${snippet} program)
+  if(program MATCHES "load_model|table3|fully_connected|make_model")
+    target_link_libraries(snippet_${name} PRIVATE basin_compiled_networks)
+  endif()
   file(MAKE_DIRECTORY ${snippet_dir}/run/${name})
   add_test(NAME ${prefix}/snippet/${name} COMMAND snippet_${name}
     WORKING_DIRECTORY ${snippet_dir}/run/${name})

@@ -12,6 +12,7 @@
 #include <basin/spectral/eigenvalues.hpp>
 #include <basin/spectral/krylov_schur.hpp>
 
+#include "../one_thread.hpp"
 #include "matrices.hpp"
 
 using basin::eigenvalue_method;
@@ -22,8 +23,6 @@ using basin::spectral_status;
 using basin::Spectrum;
 
 namespace {
-const basin::cpu<double> one(1);
-
 Spectrum spectrum_of(const Eigen::MatrixXd& A, const eigenvalue_options& options) {
   auto map = basin::affine(A);
   const auto found = basin::eigenvalues(one, map, Eigen::MatrixXd::Zero(A.rows(), 1), options);

@@ -8,6 +8,7 @@
 #include <basin/spectral/lyapunov_exponents.hpp>
 
 #include "../catch.hpp"
+#include "../one_thread.hpp"
 #include "../solver/maps.hpp"
 #include "matrices.hpp"
 
@@ -15,8 +16,6 @@ using basin::index_t;
 using basin::lyapunov_exponents;
 
 namespace {
-
-const basin::cpu<double> one(1);
 
 auto henon() {
   return basin::differentiable<2>([](const auto& z, auto& f) {

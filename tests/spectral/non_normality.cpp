@@ -9,6 +9,7 @@
 #include <basin/spectral/non_normality.hpp>
 
 #include "../catch.hpp"
+#include "../one_thread.hpp"
 #include "../solver/maps.hpp"
 #include "matrices.hpp"
 
@@ -17,8 +18,6 @@ using basin::non_normality;
 using basin::spectral_status;
 
 namespace {
-
-const basin::cpu<double> one(1);
 
 double norm(const Eigen::MatrixXd& A) {
   return Eigen::BDCSVD<Eigen::MatrixXd>(A).singularValues()[0];

@@ -8,13 +8,10 @@
 #include <basin/spectral/norm_estimates.hpp>
 
 #include "../catch.hpp"
+#include "../one_thread.hpp"
 #include "../solver/maps.hpp"
 
 using basin::index_t;
-
-namespace {
-const basin::cpu<double> one(1);
-}
 
 TEST_CASE("estimates of a diagonal Jacobian are exact", "[spectral]") {
   const Eigen::Vector4d d(1, -2, 3, 0.5);

@@ -12,6 +12,7 @@
 #include <basin/spectral/singular_values.hpp>
 
 #include "../catch.hpp"
+#include "../one_thread.hpp"
 #include "../solver/maps.hpp"
 #include "matrices.hpp"
 
@@ -22,7 +23,6 @@ using basin::spectral_status;
 
 namespace {
 
-const basin::cpu<double> one(1);
 constexpr singular_value_method methods[] = {singular_value_method::dense,
                                              singular_value_method::golub_kahan};
 

@@ -9,14 +9,11 @@
 #include <basin/spectral/spectral_radius.hpp>
 
 #include "../catch.hpp"
+#include "../one_thread.hpp"
 #include "../solver/maps.hpp"
 #include "matrices.hpp"
 
 using basin::index_t;
-
-namespace {
-const basin::cpu<double> one(1);
-}
 
 TEST_CASE("radius, norm and abscissa of one matrix are three numbers", "[spectral]") {
   const Eigen::MatrixXd J = (Eigen::Matrix2d() << 0.5, 2, 0, -0.7).finished();

@@ -11,6 +11,7 @@
 #include <basin/spectral/stability.hpp>
 
 #include "../catch.hpp"
+#include "../one_thread.hpp"
 #include "../solver/maps.hpp"
 #include "matrices.hpp"
 
@@ -20,7 +21,6 @@ using basin::stability_kind;
 
 namespace {
 
-const basin::cpu<double> one(1);
 constexpr basin::eigenvalue_method methods[] = {basin::eigenvalue_method::dense,
                                                 basin::eigenvalue_method::krylov_schur};
 

@@ -10,14 +10,13 @@
 #include <basin/spectral/wandering.hpp>
 
 #include "../catch.hpp"
+#include "../one_thread.hpp"
 #include "../solver/maps.hpp"
 
 using basin::index_t;
 using basin::wandering_kind;
 
 namespace {
-
-const basin::cpu<double> one(1);
 
 template <class Map>
 basin::Wandering of(Map map, const Eigen::MatrixXd& start,
