@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include <basin/attractor/cluster.hpp>
 #include <basin/convergence/benchmark_predictors.hpp>
 #include <basin/convergence/predictors/formulas.hpp>
 #include <basin/convergence/predictors/koenigs.hpp>

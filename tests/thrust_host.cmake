@@ -1,5 +1,7 @@
 # The device code under a plain compiler, on Thrust's host systems: in sequence beside the
-# sanitizers (the set unit), on OpenMP otherwise.
+# sanitizers (the set unit), on OpenMP otherwise. Fibers of Boost.Context stand in for the threads of
+# a block. BASIN_ON_THRUST_HOST says whether all that is there.
+set(BASIN_ON_THRUST_HOST FALSE)
 find_path(BASIN_THRUST_INCLUDE thrust/version.h
   HINTS ENV CUDA_PATH /usr/local/cuda PATH_SUFFIXES include/cccl include)
 mark_as_advanced(BASIN_THRUST_INCLUDE)
@@ -8,11 +10,22 @@ if(NOT BASIN_THRUST_INCLUDE)
   return()
 endif()
 
+find_package(Boost QUIET OPTIONAL_COMPONENTS context)
+if(NOT TARGET Boost::context)
+  message(STATUS "basin: skipped: the device code on Thrust's host systems (no Boost.Context)")
+  return()
+endif()
+set(BASIN_ON_THRUST_HOST TRUE)
+
+# basin_on_thrust_host(target system): the target's device code runs on a host system.
+function(basin_on_thrust_host target system)
+  target_include_directories(${target} SYSTEM PRIVATE ${BASIN_THRUST_INCLUDE})
+  target_compile_definitions(${target} PRIVATE THRUST_DEVICE_SYSTEM=THRUST_DEVICE_SYSTEM_${system})
+  target_link_libraries(${target} PRIVATE Boost::context)
+endfunction()
 function(basin_thrust_test name system)
-  basin_test(${name} ${device_sources})
-  target_include_directories(test_${name} SYSTEM PRIVATE ${BASIN_THRUST_INCLUDE})
-  target_compile_definitions(test_${name} PRIVATE
-    THRUST_DEVICE_SYSTEM=THRUST_DEVICE_SYSTEM_${system})
+  basin_test(${name} ${device_sources} ${emulation_sources})
+  basin_on_thrust_host(test_${name} ${system})
 endfunction()
 
 if(BASIN_TEST_SET STREQUAL "unit")

@@ -5,7 +5,7 @@ add_library(basin_headers OBJECT)
 target_link_libraries(basin_headers PRIVATE basin::io ${basin_flow})
 basin_warnings(basin_headers)
 foreach(header IN LISTS headers)
-  if(header MATCHES "backend/cuda|sparse/cuda/")
+  if(header MATCHES "backend/cuda|(sparse|nn)/cuda/")
     continue()  # compiled with Thrust, in device_sequential
   endif()
   get_filename_component(file ${header} NAME)

@@ -113,6 +113,18 @@ TEST_CASE("Sequential and Network are the same layer", "[nn]") {
   CHECK((a == b));
 }
 
+TEST_CASE("a layer behind AnyLayer is found by its type", "[nn]") {
+  auto l = basin::dense<double>({4}, {3});
+  l.initialize({1, 0});
+  const basin::AnyLayer<double> any = l;
+  const auto* const held = any.get_if<basin::LinearLayer<double>>();
+  REQUIRE(held != nullptr);
+  REQUIRE(held->weight().size == 12);
+  for (index_t i = 0; i < 12; ++i) CHECK(held->weight()[i] == l.weight()[i]);
+  CHECK(any.get_if<basin::Network<double>>() == nullptr);
+  CHECK(any.get_if<basin::AnyLayer<double>>() == nullptr);
+}
+
 TEST_CASE("layers that do not fit are refused by name", "[nn]") {
   using Catch::Matchers::Contains;
   basin::Network<float> n;

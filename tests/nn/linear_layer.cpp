@@ -73,6 +73,38 @@ TEST_CASE("a layer shared over threads when there are few columns", "[nn]") {
   golden::check_properties(std::move(l), 5);
 }
 
+TEST_CASE("a linear layer shows its geometry, weights and biases", "[nn]") {
+  const auto check = [](auto l) {
+    l.initialize({4, 0});
+    const basin::tensor_shape from = l.input_shape(), to = l.output_shape();
+    const Eigen::MatrixXd X = golden::normal(from.size(), 1, 1);
+    golden::Columns<double> y(to, 1);
+    l.forward(nullptr, golden::Columns<double>(from, X), y);
+    // By the definition of taps; x and y in CHW order.
+    Eigen::MatrixXd expected(to.size(), 1);
+    for (basin::index_t q = 0; q < to.pixels(); ++q) {
+      for (basin::index_t o = 0; o < to.channels; ++o) {
+        const basin::index_t row = o * to.pixels() + q;
+        double sum = l.bias().size == 0           ? 0
+                     : l.bias().size == to.size() ? l.bias()[row]
+                                                  : l.bias()[o];
+        for (basin::index_t t = l.joins().begin(q); t < l.joins().begin(q + 1); ++t) {
+          const auto& tap = l.joins().list()[static_cast<std::size_t>(t)];
+          for (basin::index_t i = 0; i < from.channels; ++i) {
+            sum += l.weight()[l.order()(tap.matrix, o, i)] * X(i * from.pixels() + tap.source, 0);
+          }
+        }
+        expected(row, 0) = sum;
+      }
+    }
+    CHECK(golden::difference(y.matrix(), expected) <= 1e-14);
+  };
+  check(basin::dense<double>({3, 2, 2}, {2, 3, 1}));
+  check(basin::convolution<double>({3, 5, 4}, 2, {.kernel = {3, 2}, .stride = 2, .padding = 1}));
+  check(basin::transposed_convolution<double>(
+      {3, 3, 2}, 2, {.kernel = 3, .stride = 2, .padding = 1, .output_padding = 1, .bias = false}));
+}
+
 TEST_CASE("a bad column leaves its neighbours alone", "[nn]") {
   auto l = basin::convolution<double>({3, 5, 5}, 4, {.kernel = 3, .stride = 2, .padding = 1});
   l.initialize({1, 0});

@@ -36,6 +36,14 @@ class device_error : public error {
   using error::error;
 };
 
+/// A device kernel broke a rule of its launch: a barrier that not all threads reach, shared
+/// memory read outside its bounds or before it was written. Thrown where kernels run on the
+/// CPU (backend/cuda/emulation.hpp). The message names the kernel, the block and the threads.
+class kernel_error : public error {
+ public:
+  using error::error;
+};
+
 /// A file is damaged or is not what it was said to be. The message names the
 /// file, the byte offset and the reason.
 class file_error : public error {

@@ -92,8 +92,8 @@ class Autoencoder {
   /// files name them. After writing to them, call parameters_changed().
   [[nodiscard]] std::vector<parameter<Scalar>> parameters() {
     std::vector<parameter<Scalar>> all;
-    const auto add = [&](Network<Scalar>& half, const std::string& prefix) {
-      for (auto& one : half.parameters()) {
+    const auto add = [&](Network<Scalar>& part, const std::string& prefix) {
+      for (auto& one : part.parameters()) {
         one.name = prefix + one.name;
         all.push_back(std::move(one));
       }
@@ -161,9 +161,9 @@ class Autoencoder {
       index_t offset;
     };
     index_t offset = 0;
-    const auto weights = [&](Network<Scalar>& half) {
+    const auto weights = [&](Network<Scalar>& part) {
       std::vector<placed> list;
-      for (auto& one : half.parameters()) {
+      for (auto& one : part.parameters()) {
         const index_t size = one.values.size;
         if (one.shape.size() == 2 || one.shape.size() == 4)
           list.push_back({std::move(one), offset});

@@ -29,7 +29,7 @@ struct convolution_options {
 /// Cost: forward, jvp and vjp 2 × taps × channels in × channels out flops a state each,
 /// where a tap is a pair of pixels that are joined; taps that would read padding are not
 /// computed. dual_vjp costs two vjp, gradient as much as forward. Memory: the weights
-/// three times, once as they are and once packed for W and W^T each.
+/// three times, once as they are and once packed for W and W^T each, and the taps.
 template <class Scalar>
 class LinearLayer {
  public:
@@ -43,6 +43,7 @@ class LinearLayer {
     [[nodiscard]] index_t operator()(index_t t, index_t o, index_t i) const {
       return matrix[static_cast<std::size_t>(t)] + o * output_stride + i * input_stride;
     }
+    friend bool operator==(const weight_order&, const weight_order&) = default;
   };
 
   /// @param from, to shapes of a state before and after
@@ -55,6 +56,7 @@ class LinearLayer {
               weight_order order, std::vector<index_t> shape, index_t fan_in, index_t biases)
       : from_(from),
         to_(to),
+        joins_(joins),
         order_(std::move(order)),
         shape_(std::move(shape)),
         fan_in_(fan_in),
@@ -72,6 +74,12 @@ class LinearLayer {
   [[nodiscard]] const tensor_shape& output_shape() const noexcept { return to_; }
   /// Multiplications of one state, padding left out.
   [[nodiscard]] index_t multiplications() const noexcept { return forward_.multiplications(); }
+  /// Which pixels are joined, and where they find their weights.
+  [[nodiscard]] const taps& joins() const noexcept { return joins_; }
+  [[nodiscard]] const weight_order& order() const noexcept { return order_; }
+  /// The weights and biases as they are, in PyTorch's order; no biases: empty.
+  [[nodiscard]] array_view<const Scalar> weight() const noexcept { return weight_; }
+  [[nodiscard]] array_view<const Scalar> bias() const noexcept { return bias_; }
 
   void forward(thread_pool* pool, block<const Scalar> x, block<Scalar> y) const {
     forward_.multiply(pool, x, y, has_bias());
@@ -167,6 +175,7 @@ class LinearLayer {
 
   tensor_shape from_;
   tensor_shape to_;
+  taps joins_;
   weight_order order_;
   std::vector<index_t> shape_;
   index_t fan_in_;

@@ -46,7 +46,8 @@ class AnyLayer {
     virtual std::vector<parameter<Scalar>> parameters() = 0;
     virtual void parameters_changed(thread_pool*) = 0;
     virtual void initialize(random_stream) = 0;
-    virtual const char* type_name() const = 0;
+    virtual const std::type_info& type() const = 0;
+    virtual const void* address() const = 0;
   };
 
   template <class L>
@@ -98,7 +99,8 @@ class AnyLayer {
     std::vector<parameter<Scalar>> parameters() override { return held.parameters(); }
     void parameters_changed(thread_pool* pool) override { held.parameters_changed(pool); }
     void initialize(random_stream random) override { detail::initialize_layer(held, random); }
-    const char* type_name() const override { return typeid(L).name(); }
+    const std::type_info& type() const override { return typeid(L); }
+    const void* address() const override { return &held; }
     L held;
   };
 
@@ -163,7 +165,12 @@ class AnyLayer {
   void parameters_changed(thread_pool* pool) { held_->parameters_changed(pool); }
   void initialize(random_stream random) { held_->initialize(random); }
   /// The compiler's name for the type of the layer.
-  [[nodiscard]] const char* type_name() const { return held_->type_name(); }
+  [[nodiscard]] const char* type_name() const { return held_->type().name(); }
+  /// The layer if it is an L, else null, as std::any_cast.
+  template <class L>
+  [[nodiscard]] const L* get_if() const {
+    return held_->type() == typeid(L) ? static_cast<const L*>(held_->address()) : nullptr;
+  }
 
  private:
   std::unique_ptr<base> held_;

@@ -87,6 +87,8 @@ class BatchNorm {
   [[nodiscard]] const std::vector<Scalar>& running_variance() const noexcept { return variance_; }
   /// weight / √(variance + eps) of each channel.
   [[nodiscard]] const std::vector<Scalar>& scale() const noexcept { return scale_; }
+  /// The biases, or zeros.
+  [[nodiscard]] const std::vector<Scalar>& shift() const noexcept { return shift_; }
   /// What a number of channel c becomes.
   [[nodiscard]] Scalar value(index_t c, Scalar x) const {
     const auto i = static_cast<std::size_t>(c);
@@ -324,6 +326,10 @@ class GroupNorm {
   [[nodiscard]] const tensor_shape& input_shape() const noexcept { return shape_; }
   [[nodiscard]] const tensor_shape& output_shape() const noexcept { return shape_; }
   [[nodiscard]] index_t groups() const noexcept { return groups_; }
+  [[nodiscard]] const norm_options& options() const noexcept { return options_; }
+  /// Weights and biases as parameters() has them; empty where there are none.
+  [[nodiscard]] array_view<const Scalar> weight() const noexcept { return weight_; }
+  [[nodiscard]] array_view<const Scalar> bias() const noexcept { return bias_; }
 
   void forward(thread_pool*, block<const Scalar> x, block<Scalar> y) const {
     for_each_group(x.count, [&](index_t j, index_t g, scratch_scope& scope) {

@@ -64,6 +64,8 @@ class pooling_windows {
   [[nodiscard]] const tensor_shape& input_shape() const noexcept { return from_; }
   [[nodiscard]] const tensor_shape& output_shape() const noexcept { return to_; }
   [[nodiscard]] const extent& kernel() const noexcept { return kernel_; }
+  [[nodiscard]] const extent& stride() const noexcept { return stride_; }
+  [[nodiscard]] const extent& padding() const noexcept { return padding_; }
 
   /// f(first element of the target pixel, its window) for all target pixels in their order.
   template <class F>
@@ -114,6 +116,7 @@ class MaxPooling : public without_parameters<Scalar> {
   [[nodiscard]] const tensor_shape& output_shape() const noexcept {
     return windows_.output_shape();
   }
+  [[nodiscard]] const detail::pooling_windows& windows() const noexcept { return windows_; }
 
   void forward(thread_pool*, block<const Scalar> x, block<Scalar> y) const {
     const index_t channels = input_shape().channels;
@@ -200,6 +203,8 @@ class AveragePooling : public without_parameters<Scalar> {
   [[nodiscard]] const tensor_shape& output_shape() const noexcept {
     return windows_.output_shape();
   }
+  [[nodiscard]] const detail::pooling_windows& windows() const noexcept { return windows_; }
+  [[nodiscard]] bool counts_padding() const noexcept { return count_padding_; }
 
   void forward(thread_pool*, block<const Scalar> x, block<Scalar> y) const {
     const index_t channels = input_shape().channels;

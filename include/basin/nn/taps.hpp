@@ -24,6 +24,7 @@ class taps {
   struct tap {
     index_t source;
     index_t matrix;
+    friend bool operator==(const tap&, const tap&) = default;
   };
 
   taps() = default;
@@ -61,6 +62,8 @@ class taps {
     }
     return {of_source, targets(), count_};
   }
+
+  friend bool operator==(const taps&, const taps&) = default;
 
  private:
   std::vector<tap> list_;

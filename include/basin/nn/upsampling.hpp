@@ -35,6 +35,7 @@ class NearestUpsampling : public without_parameters<Scalar> {
 
   [[nodiscard]] const tensor_shape& input_shape() const noexcept { return from_; }
   [[nodiscard]] const tensor_shape& output_shape() const noexcept { return to_; }
+  [[nodiscard]] const extent& factor() const noexcept { return factor_; }
 
   void forward(thread_pool*, block<const Scalar> x, block<Scalar> y) const {
     for (index_t j = 0; j < x.count; ++j) {

@@ -1,92 +1,50 @@
 /// @file
 /// Per-column reductions, scaling, and gathering of columns on the device.
 ///
-/// A sum runs in 32 lanes, lane l over the rows l, l + 32, ..., and the lanes are then
-/// added as a binary tree: the order of a warp. Thrust's host systems add in the same
-/// order, one column after the other.
+/// A sum runs in the lanes of a warp, lane l over the rows l, l + 32, ..., and the lanes are then
+/// added as a binary tree.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <limits>
 
 #include <basin/backend/cuda/context.hpp>
+#include <basin/backend/cuda/launch.hpp>
 #include <basin/core/finite.hpp>
 
 namespace basin {
 namespace detail {
 
-inline constexpr int reduction_lanes = 32;
-
-#if THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA
-/// One warp a column: partial values in registers, then a tree of shuffles.
+/// One warp a column.
 template <class Reduction>
-__global__ void reduce_columns_kernel(Reduction reduction, index_t rows, index_t columns) {
-  using value = typename Reduction::value;
-  const int lane = static_cast<int>(threadIdx.x) % reduction_lanes;
-  const index_t warps = blockDim.x / reduction_lanes;
-  for (index_t j = blockIdx.x * warps + threadIdx.x / reduction_lanes; j < columns;
-       j += gridDim.x * warps) {
+struct reduce_columns_kernel {
+  Reduction reduction;
+  index_t rows, columns;
+
+  template <class Block>
+  BASIN_HOST_DEVICE void operator()(Block& block) const {
+    using value = typename Reduction::value;
+    const index_t j = block.index() * (block.threads() / warp_size) + block.warp();
+    if (j >= columns) return;
     value partial = reduction.begin();
-    for (index_t i = lane; i < rows; i += reduction_lanes) {
+    for (index_t i = block.lane(); i < rows; i += warp_size) {
       partial = reduction.merge(partial, reduction.entry(i, j));
     }
-    for (int distance = reduction_lanes / 2; distance > 0; distance /= 2) {
-      partial = reduction.merge(partial, reduction.shuffle_down(partial, distance));
+    for (int distance = warp_size / 2; distance > 0; distance /= 2) {
+      partial = reduction.merge(partial, block.shuffle_down(partial, distance));
     }
-    if (lane == 0) reduction.store(j, partial);
-  }
-}
-#else
-/// The same order, for one column.
-template <class Reduction>
-struct reduce_column {
-  Reduction reduction;
-  index_t rows;
-  void operator()(index_t j) const {
-    using value = typename Reduction::value;
-    value partial[reduction_lanes];
-    for (index_t lane = 0; lane < reduction_lanes; ++lane) {
-      partial[lane] = reduction.begin();
-      for (index_t i = lane; i < rows; i += reduction_lanes) {
-        partial[lane] = reduction.merge(partial[lane], reduction.entry(i, j));
-      }
-    }
-    for (index_t distance = reduction_lanes / 2; distance > 0; distance /= 2) {
-      for (index_t lane = 0; lane < distance; ++lane) {
-        partial[lane] = reduction.merge(partial[lane], partial[lane + distance]);
-      }
-    }
-    reduction.store(j, partial[0]);
+    if (block.lane() == 0) reduction.store(j, partial);
   }
 };
-#endif
 
-/// Reduces every column by `reduction`: begin(), entry(i, j), merge(a, b), store(j, v),
-/// and on a GPU shuffle_down(v, distance).
+/// Reduces every column by `reduction`: begin(), entry(i, j), merge(a, b), store(j, v).
 template <class Scalar, class Reduction>
 void reduce_columns(const cuda<Scalar>& be, index_t rows, index_t columns,
                     const Reduction& reduction) {
-  if (columns == 0) return;
-#if THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA
-  constexpr int threads = 256;
-  const index_t blocks =
-      std::min<index_t>((columns * reduction_lanes + threads - 1) / threads, index_t{1} << 20);
-  reduce_columns_kernel<<<static_cast<unsigned>(blocks), threads, 0, be.runtime().stream()>>>(
-      reduction, rows, columns);
-  check(cudaGetLastError(), "reduce_columns");
-#else
-  for_each_index(be, columns, reduce_column<Reduction>{reduction, rows});
-#endif
-}
-
-template <class T>
-BASIN_HOST_DEVICE T shuffle(T v, [[maybe_unused]] int distance) {
-#if defined(__CUDA_ARCH__)
-  return __shfl_down_sync(0xffffffffu, v, static_cast<unsigned>(distance));
-#else
-  return v;
-#endif
+  constexpr int threads = 256, columns_of_block = threads / warp_size;
+  launch(be, "reduce_columns",
+         {.blocks = (columns + columns_of_block - 1) / columns_of_block, .threads = threads},
+         reduce_columns_kernel<Reduction>{reduction, rows, columns});
 }
 
 /// Sums of products x · y.
@@ -98,7 +56,6 @@ struct dot_reduction {
   BASIN_HOST_DEVICE value begin() const { return 0; }
   BASIN_HOST_DEVICE value entry(index_t i, index_t j) const { return X(i, j) * Y(i, j); }
   BASIN_HOST_DEVICE value merge(value a, value b) const { return a + b; }
-  BASIN_HOST_DEVICE value shuffle_down(value v, int distance) const { return shuffle(v, distance); }
   BASIN_HOST_DEVICE void store(index_t j, value v) const { result[j] = v; }
 };
 
@@ -123,9 +80,6 @@ struct distance_reduction {
   BASIN_HOST_DEVICE value merge(value a, value b) const {
     return {a.sum + b.sum, a.finite & b.finite};
   }
-  BASIN_HOST_DEVICE value shuffle_down(value v, int distance) const {
-    return {shuffle(v.sum, distance), shuffle(v.finite, distance)};
-  }
   BASIN_HOST_DEVICE void store(index_t j, value v) const {
     result[j] = is_finite(v.sum) ? v.sum
                 : v.finite != 0  ? std::numeric_limits<Scalar>::infinity()
@@ -142,7 +96,6 @@ struct finite_reduction {
   BASIN_HOST_DEVICE value begin() const { return 1; }
   BASIN_HOST_DEVICE value entry(index_t i, index_t j) const { return is_finite(X(i, j)) ? 1 : 0; }
   BASIN_HOST_DEVICE value merge(value a, value b) const { return a & b; }
-  BASIN_HOST_DEVICE value shuffle_down(value v, int distance) const { return shuffle(v, distance); }
   BASIN_HOST_DEVICE void store(index_t j, value v) const {
     result[j] = static_cast<std::uint8_t>(v);
   }
@@ -171,10 +124,6 @@ struct arg_max_reduction {
         a.row < 0 ||
         (b.row >= 0 && (b.largest > a.largest || (b.largest == a.largest && b.row < a.row)));
     return second ? value{b.largest, nan, b.row} : value{a.largest, nan, a.row};
-  }
-  BASIN_HOST_DEVICE value shuffle_down(value v, int distance) const {
-    return {shuffle(v.largest, distance), shuffle(v.nan, distance),
-            static_cast<index_t>(shuffle(static_cast<long long>(v.row), distance))};
   }
   BASIN_HOST_DEVICE void store(index_t j, value v) const { result[j] = v.nan != 0 ? -1 : v.row; }
 };

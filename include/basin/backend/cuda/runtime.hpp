@@ -26,6 +26,11 @@ namespace basin::detail {
 /// Whether this translation unit was built for a GPU.
 inline constexpr bool on_gpu = THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA;
 
+[[noreturn]] inline void throw_allocation_error(const char* call, std::size_t bytes,
+                                                const char* reason) {
+  throw device_error(std::string(call) + " of " + std::to_string(bytes) + " bytes: " + reason);
+}
+
 #if THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA
 
 inline void check(cudaError_t code, const char* call) {
@@ -75,9 +80,14 @@ class device_runtime {
   cublasHandle_t blas_ = nullptr;
 };
 
+/// @throws device_error that says how much was wanted; the device stays usable
 inline void* allocate_on_device(std::size_t bytes) {
   void* p = nullptr;
-  if (bytes > 0) check(cudaMalloc(&p, bytes), "cudaMalloc");
+  if (bytes == 0) return p;
+  if (const cudaError_t code = cudaMalloc(&p, bytes); code != cudaSuccess) {
+    (void)cudaGetLastError();  // else the next launch would be blamed
+    throw_allocation_error("cudaMalloc", bytes, cudaGetErrorString(code));
+  }
   return p;
 }
 /// Waits for work that may still use the memory.
@@ -106,8 +116,12 @@ class device_runtime {
   void wait() const {}
 };
 
+/// @copydoc allocate_on_device
 inline void* allocate_on_device(std::size_t bytes) {
-  return bytes > 0 ? ::operator new(bytes, std::align_val_t{64}) : nullptr;
+  if (bytes == 0) return nullptr;
+  void* const p = ::operator new(bytes, std::align_val_t{64}, std::nothrow);
+  if (p == nullptr) throw_allocation_error("operator new", bytes, "out of memory");
+  return p;
 }
 inline void free_on_device(void* p) noexcept { ::operator delete(p, std::align_val_t{64}); }
 inline void copy_on_device(void* to, const void* from, std::size_t bytes) {

@@ -120,10 +120,6 @@ struct choice_reduction {
     const Scalar second = other ? a.first : b.first;
     return {most.first, second > most.second ? second : most.second, most.atom};
   }
-  [[nodiscard]] BASIN_HOST_DEVICE value shuffle_down(value v, int distance) const {
-    return {shuffle(v.first, distance), shuffle(v.second, distance),
-            static_cast<index_t>(shuffle(static_cast<long long>(v.atom), distance))};
-  }
   BASIN_HOST_DEVICE void store(index_t k, value v) const {
     const index_t place = exactly.s.active[k];
     if (!exactly.s.goes_on(place)) return;
@@ -165,10 +161,6 @@ struct tie_reduction {
         a.atom < 0 || (b.atom >= 0 && (b.correlation > a.correlation ||
                                        (b.correlation == a.correlation && b.atom < a.atom)));
     return other ? b : a;
-  }
-  [[nodiscard]] BASIN_HOST_DEVICE value shuffle_down(value v, int distance) const {
-    return {shuffle(v.correlation, distance),
-            static_cast<index_t>(shuffle(static_cast<long long>(v.atom), distance))};
   }
   BASIN_HOST_DEVICE void store(index_t k, value v) const {
     const index_t place = exactly.s.active[k];

@@ -116,9 +116,6 @@ struct decision_reduction {
   [[nodiscard]] BASIN_HOST_DEVICE value merge(value a, value b) const {
     return {a.within + b.within, a.explained + b.explained};
   }
-  [[nodiscard]] BASIN_HOST_DEVICE value shuffle_down(value v, int distance) const {
-    return {shuffle(v.within, distance), shuffle(v.explained, distance)};
-  }
   BASIN_HOST_DEVICE void store(index_t k, value share) const {
     const index_t place = s.active[k];
     if (!s.goes_on(place)) return;

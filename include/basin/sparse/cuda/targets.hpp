@@ -88,9 +88,6 @@ struct sum_reduction {
   using value = double;
   [[nodiscard]] BASIN_HOST_DEVICE value begin() const { return 0; }
   [[nodiscard]] BASIN_HOST_DEVICE value merge(value a, value b) const { return a + b; }
-  [[nodiscard]] BASIN_HOST_DEVICE value shuffle_down(value v, int distance) const {
-    return shuffle(v, distance);
-  }
 };
 
 /// No atoms: over most × active entries.
