@@ -9,11 +9,11 @@
 
 #include <basin/backend/concept.hpp>
 #include <basin/backend/cpu/columns.hpp>
-#include <basin/convergence/known_attractors.hpp>
 #include <basin/core/error.hpp>
 #include <basin/core/finite.hpp>
 #include <basin/core/index.hpp>
 #include <basin/map/concept.hpp>
+#include <basin/map/values_at.hpp>
 
 namespace basin {
 
