@@ -6,8 +6,8 @@
 #include "matrices.hpp"
 
 using basin::index_t;
-using basin::detail::SchurForm;
-using basin::detail::SchurVectors;
+using SchurForm = basin::detail::SchurForm<>;
+using SchurVectors = basin::detail::SchurVectors<>;
 
 namespace {
 void check_form(const Eigen::MatrixXd& A, const SchurForm& form) {

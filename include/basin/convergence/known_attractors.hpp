@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <complex>
+#include <concepts>
 #include <limits>
 #include <vector>
 
@@ -94,8 +95,15 @@ namespace detail {
 /// The linear maps at the centres: what is left of an iteration that is near one. J is dense up
 /// to k = 256; for larger k it is R Λ Lᴴ of the known eigenvectors, which the slow part obeys.
 /// Modes with a vector that was not found (NaN) are left out, as those beyond the spectrum are.
+/// @tparam Real double; a template so that a program which does not use it does not compile it
+template <std::floating_point Real = double>
 class LinearMaps {
  public:
+  using matrix = Eigen::MatrixX<Real>;
+  using vector = Eigen::VectorX<Real>;
+  using complex_matrix = Eigen::MatrixX<std::complex<Real>>;
+  using complex_vector = Eigen::VectorX<std::complex<Real>>;
+
   static constexpr index_t dense_limit = 256;
 
   template <class B, class Map>
@@ -115,37 +123,34 @@ class LinearMaps {
       for (index_t i = 0; i < s.size(); ++i) {
         if (!s.left.col(i).hasNaN() && !s.right.col(i).hasNaN()) modes.push_back(i);
       }
-      const Eigen::MatrixXcd left = s.left(Eigen::all, modes), right = s.right(Eigen::all, modes);
-      const Eigen::VectorXcd overlap = left.conjugate().cwiseProduct(right).colwise().sum();
-      const Eigen::VectorXcd values = s.values(modes);
+      const complex_matrix left = s.left(Eigen::all, modes), right = s.right(Eigen::all, modes);
+      const complex_vector overlap = left.conjugate().cwiseProduct(right).colwise().sum();
+      const complex_vector values = s.values(modes);
       left_.push_back(left.adjoint());
       right_.push_back(right * values.cwiseQuotient(overlap).asDiagonal());
     }
   }
 
   [[nodiscard]] index_t products() const noexcept { return products_; }
-  [[nodiscard]] const Eigen::MatrixXd& dense(index_t c) const {
-    return J_[static_cast<std::size_t>(c)];
-  }
+  [[nodiscard]] const matrix& dense(index_t c) const { return J_[static_cast<std::size_t>(c)]; }
   [[nodiscard]] bool is_dense() const noexcept { return left_.empty(); }
 
   /// J X at centre c.
-  [[nodiscard]] Eigen::MatrixXd apply(index_t c, const Eigen::MatrixXd& X) const {
+  [[nodiscard]] matrix apply(index_t c, const matrix& X) const {
     const auto at = static_cast<std::size_t>(c);
     if (is_dense()) return J_[at] * X;
-    return (right_[at] * (left_[at] * X.cast<std::complex<double>>())).real();
+    return (right_[at] * (left_[at] * X.template cast<std::complex<Real>>())).real();
   }
   /// ‖r - (J - I)(z - z*)‖ / ‖r‖ for the residual r at z: how far from linear the map is there.
-  [[nodiscard]] double departure(index_t c, const Eigen::VectorXd& z,
-                                 const Eigen::VectorXd& r) const {
-    const Eigen::MatrixXd e = z - centers_.col(c);
+  [[nodiscard]] double departure(index_t c, const vector& z, const vector& r) const {
+    const matrix e = z - centers_.col(c);
     return (r - (apply(c, e) - e)).norm() / r.norm();
   }
   /// Steps of the linear map at c from residual r to one of at most `tolerance`; -1 if that takes
   /// more than `most`.
-  [[nodiscard]] index_t remaining(index_t c, const Eigen::VectorXd& r, double tolerance,
+  [[nodiscard]] index_t remaining(index_t c, const vector& r, double tolerance,
                                   index_t most) const {
-    Eigen::MatrixXd at = r;
+    matrix at = r;
     for (index_t t = 0; t <= most; ++t) {
       const double norm = at.norm();
       if (norm <= tolerance) return t;
@@ -156,9 +161,9 @@ class LinearMaps {
   }
 
  private:
-  Eigen::MatrixXd centers_;
-  std::vector<Eigen::MatrixXd> J_;
-  std::vector<Eigen::MatrixXcd> left_, right_;
+  matrix centers_;
+  std::vector<matrix> J_;
+  std::vector<complex_matrix> left_, right_;
   index_t products_ = 0;
 };
 

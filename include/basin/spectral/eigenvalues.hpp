@@ -28,8 +28,9 @@ namespace basin {
 namespace detail {
 
 /// The leading values of a dense matrix, with exact condition numbers.
-[[nodiscard]] inline Spectrum dense_spectrum(const Eigen::MatrixXd& J,
-                                             const eigenvalue_options& options, double rounding) {
+template <std::floating_point Real>
+[[nodiscard]] Spectrum dense_spectrum(const Eigen::MatrixX<Real>& J,
+                                      const eigenvalue_options& options, double rounding) {
   Spectrum s;
   s.dense = true;
   const index_t k = J.rows();
@@ -39,13 +40,13 @@ namespace detail {
   if (largest > 0 && !(largest > 1e-100 && largest < 1e100)) {
     // Squares would overflow or vanish; a power of two changes no digit.
     const double scale = std::ldexp(1.0, std::clamp(-std::ilogb(largest), -1000, 1000));
-    s = dense_spectrum(scale * J, options, rounding);
+    s = dense_spectrum<Real>(scale * J, options, rounding);
     s.values *= 1 / scale;
     s.norm /= scale;
     return s;
   }
   s.norm = J.norm();
-  const SchurForm form(J);
+  const SchurForm<Real> form(J);
   if (!form.converged()) {
     s.status = spectral_status::max_products;
     return s;
@@ -69,7 +70,7 @@ namespace detail {
   const index_t n = s.size();
   s.condition.resize(n);
   Eigen::MatrixXcd X(k, n), Y(k, n);
-  const SchurVectors vectors(form);
+  const SchurVectors<Real> vectors(form);
   for (index_t i = 0; i < n; ++i) {
     const index_t place = places[static_cast<std::size_t>(i)];
     X.col(i) = form.U() * vectors.right(place);
@@ -104,7 +105,7 @@ namespace detail {
 template <backend B, class Multiply>
 [[nodiscard]] std::vector<Spectrum> krylov_spectra(const B& be, index_t k,
                                                    std::vector<index_t> which,
-                                                   std::vector<KrylovSchur> methods,
+                                                   std::vector<KrylovSchur<>> methods,
                                                    Multiply&& multiply) {
   std::vector<std::size_t> active(which.size());
   std::iota(active.begin(), active.end(), std::size_t{0});
@@ -142,14 +143,14 @@ void look_again(const B& be, index_t k, const std::vector<index_t>& which, doubl
                 std::vector<Spectrum>& found, Multiply&& multiply) {
   std::vector<std::size_t> at;
   std::vector<index_t> points;
-  std::vector<KrylovSchur> methods;
+  std::vector<KrylovSchur<>> methods;
   for (std::size_t j = 0; j < found.size(); ++j) {
     if (missed_values(found[j], other[j], options).empty()) continue;
     Eigen::VectorXd start = Eigen::VectorXd::Zero(k);
     for (const Spectrum* side : std::initializer_list<const Spectrum*>{&found[j], &other[j]}) {
       start += (side->right.real() + side->right.imag()).rowwise().sum();
     }
-    KrylovSchur method(k, options, rounding);
+    KrylovSchur<> method(k, options, rounding);
     method.begin_with(start, found[j].products);
     if (method.done()) continue;
     at.push_back(j);
@@ -250,7 +251,7 @@ template <basin::backend B, class Map>
     std::vector<index_t> which(static_cast<std::size_t>(std::min(block, points.cols() - first)));
     std::iota(which.begin(), which.end(), first);
     const auto methods = [&] {
-      return std::vector<KrylovSchur>(which.size(), KrylovSchur(k, inner, rounding));
+      return std::vector<KrylovSchur<>>(which.size(), KrylovSchur<>(k, inner, rounding));
     };
     const auto forward = [&](const auto& at, const auto& V) { return products.forward(at, V); };
     auto some = detail::krylov_spectra(be, k, which, methods(), forward);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <complex>
+#include <concepts>
 #include <limits>
 #include <optional>
 #include <vector>
@@ -55,8 +56,15 @@ namespace basin {
 ///   std::cout << found.values.transpose() << " by " << found.products << " products\n";
 /// }
 /// @endcode
+/// @tparam Real double; a template so that a program which does not use it does not compile it
+template <std::floating_point Real = double>
 class KrylovSchur {
  public:
+  using matrix = Eigen::MatrixX<Real>;
+  using vector = Eigen::VectorX<Real>;
+  using complex = std::complex<Real>;
+  using schur_form = detail::SchurForm<Real>;
+
   /// @param k dimension of the operator, at least 1
   /// @param rounding relative error of a product
   /// @throws argument_error if a setting is out of its range or k < 1
@@ -70,7 +78,7 @@ class KrylovSchur {
     tolerance_ = std::max(options.tolerance, 100 * rounding);
     budget_ = options.max_products > 0 ? options.max_products : 100 * most_;
     V_.resize(k, most_ + 1);
-    H_ = Eigen::MatrixXd::Zero(most_ + 1, most_);
+    H_ = matrix::Zero(most_ + 1, most_);
     set_random(0);
   }
 
@@ -78,7 +86,7 @@ class KrylovSchur {
   /// @param start finite; one that is 0 is not used
   /// @param spent products that count in the budget already
   /// @throws size_error unless it has k entries
-  void begin_with(const Eigen::Ref<const Eigen::VectorXd>& start, index_t spent = 0) {
+  void begin_with(const Eigen::Ref<const vector>& start, index_t spent = 0) {
     require_size("KrylovSchur", "size of the first vector", start.size(), k_);
     if (const double norm = start.stableNorm(); norm > 0) V_.col(0) = start / norm;
     products_ = spent;
@@ -89,7 +97,7 @@ class KrylovSchur {
   [[nodiscard]] auto direction() const { return V_.col(size_); }
 
   /// Takes the operator's product with direction().
-  void take(const Eigen::Ref<const Eigen::VectorXd>& product) {
+  void take(const Eigen::Ref<const vector>& product) {
     require_size("KrylovSchur", "size of the product", product.size(), k_);
     if (done_) throw argument_error("KrylovSchur: a product after the method was done");
     ++products_;
@@ -98,7 +106,7 @@ class KrylovSchur {
       return;
     }
     if (size_ == 0) set_scale(product.cwiseAbs().maxCoeff());
-    Eigen::VectorXd w = scale_ * product;
+    vector w = scale_ * product;
     const double before = w.norm();
     if (!std::isfinite(before)) {
       finish(spectral_status::non_finite);
@@ -145,8 +153,8 @@ class KrylovSchur {
     s.backward_error.resize(m);
     s.condition.resize(m);
     if (options_.right_vectors) s.right.resize(k_, m);
-    const detail::SchurVectors vectors(*form_);
-    Eigen::MatrixXcd X(form_->size(), m), Y(form_->size(), m);
+    const detail::SchurVectors<Real> vectors(*form_);
+    Eigen::MatrixX<complex> X(form_->size(), m), Y(form_->size(), m);
     for (index_t i = 0; i < m; ++i) {
       const index_t place = leading_[static_cast<std::size_t>(i)];
       X.col(i) = vectors.right(place);
@@ -173,12 +181,12 @@ class KrylovSchur {
   void set_random(index_t at) {
     // Against a space that has closed, a vector may have to be drawn again.
     for (int draw = 0; draw < 10; ++draw) {
-      Eigen::VectorXd v(k_);
+      vector v(k_);
       const random_stream stream{options_.random.seed,
                                  options_.random.stream + static_cast<std::uint32_t>(draws_)};
       ++draws_;
       for (index_t i = 0; i < k_; ++i) v[i] = normal_at<double>(stream, i, 0);
-      Eigen::VectorXd unused = Eigen::VectorXd::Zero(at);
+      vector unused = vector::Zero(at);
       const double before = v.norm();
       const double rest = orthogonalise(v, at, unused);
       if (rest > 1e-8 * before) {
@@ -191,9 +199,9 @@ class KrylovSchur {
 
   /// Takes the part in the first n vectors from w and adds it to `into`; the norm of the rest.
   template <class Column>
-  double orthogonalise(Eigen::VectorXd& w, index_t n, Column&& into) const {
+  double orthogonalise(vector& w, index_t n, Column&& into) const {
     for (int pass = 0; pass < 2; ++pass) {
-      const Eigen::VectorXd h = V_.leftCols(n).transpose() * w;
+      const vector h = V_.leftCols(n).transpose() * w;
       w.noalias() -= V_.leftCols(n) * h;
       into.head(n) += h;
     }
@@ -206,25 +214,25 @@ class KrylovSchur {
     const index_t n = size_;
     update_norm(n);
     // The locked part stays as it is; the rest is brought to sorted Schur form.
-    detail::SchurForm active(H_.block(locked_, locked_, n - locked_, n - locked_));
+    schur_form active(H_.block(locked_, locked_, n - locked_, n - locked_));
     if (!active.converged()) {
       form_.reset();
       finish(spectral_status::max_products);
       return;
     }
     active.sort([&](auto a, auto b) { return options_.before(a, b); });
-    Eigen::MatrixXd T = H_.topLeftCorner(n, n);
+    matrix T = H_.topLeftCorner(n, n);
     T.block(0, locked_, locked_, n - locked_) =
         (T.block(0, locked_, locked_, n - locked_) * active.U()).eval();
     T.block(locked_, locked_, n - locked_, n - locked_) = active.T();
     T.block(locked_, 0, n - locked_, locked_).setZero();
-    Eigen::VectorXd b = Eigen::VectorXd::Zero(n);
+    vector b = vector::Zero(n);
     b.tail(n - locked_) = last_ * active.U().row(n - locked_ - 1).transpose();
     if (n == k_) b.setZero();
 
-    detail::SchurForm form(detail::SchurForm::quasi_triangular{}, T);
+    schur_form form(typename schur_form::quasi_triangular{}, T);
     const bool known = judge(form, b);
-    turn_ = Eigen::MatrixXd::Identity(n, n);
+    turn_ = matrix::Identity(n, n);
     turn_.bottomRightCorner(n - locked_, n - locked_) = active.U();
     form_ = std::move(form);
     const index_t invariant = closed ? n : invariant_size(b, n);
@@ -241,7 +249,7 @@ class KrylovSchur {
   /// Whether the value at a place is not one of the wanted, all of which are locked.
   [[nodiscard]] bool leads_nothing(index_t place) const {
     if (locked_ < wanted_) return false;
-    const auto size_of = [&](std::complex<double> value) {
+    const auto size_of = [&](complex value) {
       return options_.order == eigenvalue_order::modulus ? std::abs(value) : value.real();
     };
     return size_of(form_values_[place]) <=
@@ -249,7 +257,7 @@ class KrylovSchur {
   }
 
   /// How many of the first n Schur vectors span a space that is as good as invariant.
-  [[nodiscard]] index_t invariant_size(const Eigen::VectorXd& b, index_t n) const {
+  [[nodiscard]] index_t invariant_size(const vector& b, index_t n) const {
     index_t size = locked_;
     while (size < n) {
       const index_t rows = form_->block_at(size);
@@ -260,7 +268,7 @@ class KrylovSchur {
   }
 
   /// Finds the leading values and their residuals; whether all are good enough.
-  bool judge(const detail::SchurForm& form, const Eigen::VectorXd& b) {
+  bool judge(const schur_form& form, const vector& b) {
     const index_t n = form.size();
     form_values_ = form.values();
     const std::vector<index_t> order =
@@ -269,11 +277,11 @@ class KrylovSchur {
     if (m < n && form_values_[order[static_cast<std::size_t>(m - 1)]].imag() > 0) ++m;
     leading_.assign(order.begin(), order.begin() + m);
     residuals_.clear();
-    const detail::SchurVectors vectors(form);
+    const detail::SchurVectors<Real> vectors(form);
     bool good = m >= wanted_;
     for (const index_t place : leading_) {
-      const Eigen::VectorXcd x = vectors.right(place);
-      const double residual = std::hypot(std::abs(b.cast<std::complex<double>>().dot(x)), dropped_);
+      const Eigen::VectorX<complex> x = vectors.right(place);
+      const double residual = std::hypot(std::abs(b.template cast<complex>().dot(x)), dropped_);
       // And what products and the space are not exact by.
       residuals_.push_back(residual + 10 * rounding_ * norm_);
       good = good && residuals_.back() <= tolerance_ * norm_;
@@ -283,10 +291,9 @@ class KrylovSchur {
 
   /// Keeps the leading ones of the first `known` Schur vectors, whose space is invariant, and goes
   /// on from a random vector: that one has a part in each vector of a multiple value.
-  void begin_anew(const Eigen::MatrixXd& T, const Eigen::VectorXd& b, const Eigen::MatrixXd& U,
-                  index_t n, index_t known) {
+  void begin_anew(const matrix& T, const vector& b, const matrix& U, index_t n, index_t known) {
     dropped_ = std::hypot(dropped_, b.head(known).norm());
-    detail::SchurForm form(detail::SchurForm::quasi_triangular{}, T.topLeftCorner(known, known));
+    schur_form form(typename schur_form::quasi_triangular{}, T.topLeftCorner(known, known));
     form.sort([&](auto x, auto y) { return options_.before(x, y); });
     index_t kept = std::min(wanted_, known);
     if (kept < known && form.T()(kept, kept - 1) != 0) ++kept;  // no pair is split
@@ -301,8 +308,8 @@ class KrylovSchur {
     ++restarts_;
   }
 
-  void restart(const Eigen::MatrixXd& T, Eigen::VectorXd b, const Eigen::MatrixXd& U, index_t n) {
-    const detail::SchurForm form(detail::SchurForm::quasi_triangular{}, T);
+  void restart(const matrix& T, vector b, const matrix& U, index_t n) {
+    const schur_form form(typename schur_form::quasi_triangular{}, T);
     // Lock what is as good as invariant.
     index_t locked = locked_;
     while (locked < n) {
@@ -331,17 +338,17 @@ class KrylovSchur {
 
   /// ‖H‖₂ of the whole space, which is at most ‖A‖₂.
   void update_norm(index_t n) {
-    Eigen::MatrixXd space(n + 1, n);
+    matrix space(n + 1, n);
     space.topRows(n) = H_.topLeftCorner(n, n);
     space.row(n).setZero();
     space(n, n - 1) = last_;
-    const Eigen::MatrixXd square = space.transpose() * space;
-    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(square, Eigen::EigenvaluesOnly);
+    const matrix square = space.transpose() * space;
+    const Eigen::SelfAdjointEigenSolver<matrix> solver(square, Eigen::EigenvaluesOnly);
     norm_ = std::max(norm_, std::sqrt(std::max(0.0, solver.eigenvalues()[n - 1])));
   }
 
   [[nodiscard]] bool is_sensitive() const {
-    const detail::SchurVectors vectors(*form_);
+    const detail::SchurVectors<Real> vectors(*form_);
     return std::any_of(leading_.begin(), leading_.end(), [&](index_t place) {
       return std::abs(vectors.left(place).dot(vectors.right(place))) < ill_conditioned_cosine;
     });
@@ -358,7 +365,7 @@ class KrylovSchur {
   index_t most_ = 0, wanted_ = 0, budget_ = 0;
   double tolerance_ = 0;
 
-  Eigen::MatrixXd V_, H_;
+  matrix V_, H_;
   index_t size_ = 0;     ///< vectors whose products are known
   index_t locked_ = 0;   ///< of those, that span an invariant space
   double last_ = 0;      ///< norm of what the last product adds
@@ -370,9 +377,9 @@ class KrylovSchur {
   bool done_ = false;
   spectral_status status_ = spectral_status::max_products;
 
-  std::optional<detail::SchurForm> form_;  ///< of the last examination
-  Eigen::MatrixXd turn_;                   ///< from its coordinates to those of V
-  Eigen::VectorXcd form_values_;
+  std::optional<schur_form> form_;  ///< of the last examination
+  matrix turn_;                     ///< from its coordinates to those of V
+  Eigen::VectorX<complex> form_values_;
   std::vector<index_t> leading_;
   std::vector<double> residuals_;
 };

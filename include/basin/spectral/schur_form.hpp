@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <complex>
+#include <concepts>
 #include <limits>
 #include <utility>
 #include <vector>
@@ -20,35 +21,39 @@ namespace basin::detail {
 
 /// A = U T Uᵀ with orthogonal U and quasi-triangular T: diagonal blocks of one real value, or
 /// of two that are usually a conjugate pair.
+/// @tparam Real double; a template so that a program which does not use it does not compile it
+template <std::floating_point Real = double>
 class SchurForm {
  public:
-  using complex = std::complex<double>;
+  using complex = std::complex<Real>;
+  using matrix = Eigen::MatrixX<Real>;
+  using vector = Eigen::VectorX<Real>;
 
   /// @param A finite
-  explicit SchurForm(const Eigen::MatrixXd& A) {
+  explicit SchurForm(const matrix& A) {
     if (A.rows() == 0) return;
-    const Eigen::RealSchur<Eigen::MatrixXd> schur(A);
+    const Eigen::RealSchur<matrix> schur(A);
     T_ = schur.matrixT();
     U_ = schur.matrixU();
     converged_ = schur.info() == Eigen::Success;
   }
   /// Of T as it is, quasi-triangular already, and U the identity.
   struct quasi_triangular {};
-  SchurForm(quasi_triangular, Eigen::MatrixXd T)
-      : T_(std::move(T)), U_(Eigen::MatrixXd::Identity(T_.rows(), T_.cols())) {}
+  SchurForm(quasi_triangular, matrix T)
+      : T_(std::move(T)), U_(matrix::Identity(T_.rows(), T_.cols())) {}
 
   [[nodiscard]] index_t size() const noexcept { return T_.rows(); }
   [[nodiscard]] bool converged() const noexcept { return converged_; }
-  [[nodiscard]] const Eigen::MatrixXd& T() const noexcept { return T_; }
-  [[nodiscard]] const Eigen::MatrixXd& U() const noexcept { return U_; }
+  [[nodiscard]] const matrix& T() const noexcept { return T_; }
+  [[nodiscard]] const matrix& U() const noexcept { return U_; }
   /// Rows of the block that begins at i.
   [[nodiscard]] index_t block_at(index_t i) const {
     return i + 1 < size() && T_(i + 1, i) != 0 ? 2 : 1;
   }
 
   /// All eigenvalues along the diagonal; of a pair first that with the positive imaginary part.
-  [[nodiscard]] Eigen::VectorXcd values() const {
-    Eigen::VectorXcd values(size());
+  [[nodiscard]] Eigen::VectorX<complex> values() const {
+    Eigen::VectorX<complex> values(size());
     for (index_t i = 0; i < size();) {
       const index_t rows = block_at(i);
       if (rows == 1) {
@@ -67,7 +72,7 @@ class SchurForm {
   /// it is repeated.
   template <class Before>
   [[nodiscard]] std::vector<index_t> ordered(const Before& before) const {
-    const Eigen::VectorXcd all = values();
+    const Eigen::VectorX<complex> all = values();
     std::vector<index_t> firsts;
     for (index_t i = 0; i < size(); ++i) {
       if (!(all[i].imag() < 0)) firsts.push_back(i);
@@ -105,17 +110,17 @@ class SchurForm {
 
  private:
   [[nodiscard]] std::pair<complex, complex> pair_at(index_t i) const {
-    const double a = T_(i, i), b = T_(i, i + 1), c = T_(i + 1, i), d = T_(i + 1, i + 1);
-    const double half = (a - d) / 2;
-    const double square = half * half + b * c;
+    const Real a = T_(i, i), b = T_(i, i + 1), c = T_(i + 1, i), d = T_(i + 1, i + 1);
+    const Real half = (a - d) / 2;
+    const Real square = half * half + b * c;
     if (square < 0) {
-      const double root = std::sqrt(-square);
+      const Real root = std::sqrt(-square);
       return {{(a + d) / 2, root}, {(a + d) / 2, -root}};
     }
     // Two real values, by rounding: the larger shift first, the other without cancellation.
-    const double root = half + std::copysign(std::sqrt(square), half);
-    const double first = d + root;
-    const double second = root != 0 ? d - b * c / root : d;
+    const Real root = half + std::copysign(std::sqrt(square), half);
+    const Real first = d + root;
+    const Real second = root != 0 ? d - b * c / root : d;
     return {first, second};
   }
   [[nodiscard]] complex leading_value(index_t i) const {
@@ -135,28 +140,27 @@ class SchurForm {
   bool swap(index_t i, index_t j) {
     const index_t p = j - i;
     const index_t q = block_at(j);
-    const Eigen::MatrixXd A = T_.block(i, i, p, p);
-    const Eigen::MatrixXd C = T_.block(j, j, q, q);
+    const matrix A = T_.block(i, i, p, p);
+    const matrix C = T_.block(j, j, q, q);
     // A X - X C = B, as one system of at most four unknowns.
-    Eigen::MatrixXd system = Eigen::MatrixXd::Zero(p * q, p * q);
+    matrix system = matrix::Zero(p * q, p * q);
     for (index_t c = 0; c < q; ++c) {
       system.block(c * p, c * p, p, p) += A;
       for (index_t r = 0; r < q; ++r) {
-        system.block(c * p, r * p, p, p) -= C(r, c) * Eigen::MatrixXd::Identity(p, p);
+        system.block(c * p, r * p, p, p) -= C(r, c) * matrix::Identity(p, p);
       }
     }
-    const Eigen::MatrixXd B = T_.block(i, j, p, q);
-    const Eigen::VectorXd x =
-        system.fullPivLu().solve(Eigen::Map<const Eigen::VectorXd>(B.data(), p * q));
+    const matrix B = T_.block(i, j, p, q);
+    const vector x = system.fullPivLu().solve(Eigen::Map<const vector>(B.data(), p * q));
     if (!x.allFinite()) return false;
-    Eigen::MatrixXd span(p + q, q);
-    span.topRows(p) = -Eigen::Map<const Eigen::MatrixXd>(x.data(), p, q);
+    matrix span(p + q, q);
+    span.topRows(p) = -Eigen::Map<const matrix>(x.data(), p, q);
     span.bottomRows(q).setIdentity();
-    const Eigen::MatrixXd Q = Eigen::HouseholderQR<Eigen::MatrixXd>(span).householderQ();
-    const Eigen::MatrixXd whole = T_.block(i, i, p + q, p + q);
-    const Eigen::MatrixXd turned = Q.transpose() * whole * Q;
-    const double rest = turned.bottomLeftCorner(p, q).norm();
-    if (!(rest <= 20 * std::numeric_limits<double>::epsilon() * whole.norm())) return false;
+    const matrix Q = Eigen::HouseholderQR<matrix>(span).householderQ();
+    const matrix whole = T_.block(i, i, p + q, p + q);
+    const matrix turned = Q.transpose() * whole * Q;
+    const Real rest = turned.bottomLeftCorner(p, q).norm();
+    if (!(rest <= 20 * std::numeric_limits<Real>::epsilon() * whole.norm())) return false;
     T_.middleRows(i, p + q) = (Q.transpose() * T_.middleRows(i, p + q)).eval();
     T_.middleCols(i, p + q) = (T_.middleCols(i, p + q) * Q).eval();
     U_.middleCols(i, p + q) = (U_.middleCols(i, p + q) * Q).eval();
@@ -164,20 +168,24 @@ class SchurForm {
     return true;
   }
 
-  Eigen::MatrixXd T_, U_;
+  matrix T_, U_;
   bool converged_ = true;
 };
 
 /// Eigenvectors of a real matrix from its Schur form, by substitution in complex triangular form.
+template <std::floating_point Real = double>
 class SchurVectors {
  public:
-  using complex = std::complex<double>;
+  using complex = std::complex<Real>;
+  using complex_matrix = Eigen::MatrixX<complex>;
+  using complex_vector = Eigen::VectorX<complex>;
+  using rotation = Eigen::Matrix2<complex>;
 
   /// @param form outlives this
-  explicit SchurVectors(const SchurForm& form) : T_(form.T().cast<complex>()) {
+  explicit SchurVectors(const SchurForm<Real>& form) : T_(form.T().template cast<complex>()) {
     const index_t n = form.size();
     turns_.reserve(static_cast<std::size_t>(n));
-    const Eigen::VectorXcd values = form.values();
+    const complex_vector values = form.values();
     for (index_t i = 0; i < n; i += form.block_at(i)) {
       if (form.block_at(i) == 1) continue;
       // The first column of the turn is an eigenvector of the block.
@@ -187,25 +195,25 @@ class SchurVectors {
         x = b;
         y = values[i] - T_(i, i);
       }
-      const double size = std::hypot(std::abs(x), std::abs(y));
-      Eigen::Matrix2cd Q;
+      const Real size = std::hypot(std::abs(x), std::abs(y));
+      rotation Q;
       Q << x / size, -std::conj(y / size), y / size, std::conj(x / size);
       T_.middleRows(i, 2) = (Q.adjoint() * T_.middleRows(i, 2)).eval();
       T_.middleCols(i, 2) = (T_.middleCols(i, 2) * Q).eval();
       T_(i + 1, i) = 0;
       turns_.push_back({i, Q});
     }
-    least_ = std::numeric_limits<double>::epsilon() *
-             std::max(T_.cwiseAbs().maxCoeff(), std::numeric_limits<double>::min() * 1e20);
+    least_ = std::numeric_limits<Real>::epsilon() *
+             std::max(T_.cwiseAbs().maxCoeff(), std::numeric_limits<Real>::min() * 1e20);
   }
 
   /// The value at place i of the diagonal.
   [[nodiscard]] complex value(index_t i) const { return T_(i, i); }
 
   /// x with T x = λ_i x, ‖x‖ = 1, in the coordinates of the real form.
-  [[nodiscard]] Eigen::VectorXcd right(index_t i) const {
+  [[nodiscard]] complex_vector right(index_t i) const {
     const index_t n = T_.rows();
-    Eigen::VectorXcd x = Eigen::VectorXcd::Zero(n);
+    complex_vector x = complex_vector::Zero(n);
     x[i] = 1;
     for (index_t r = i - 1; r >= 0; --r) {
       const complex sum =
@@ -216,9 +224,9 @@ class SchurVectors {
     return turned_back(std::move(x));
   }
   /// y with yᴴ T = λ_i yᴴ, ‖y‖ = 1, in the same coordinates.
-  [[nodiscard]] Eigen::VectorXcd left(index_t i) const {
+  [[nodiscard]] complex_vector left(index_t i) const {
     const index_t n = T_.rows();
-    Eigen::VectorXcd y = Eigen::VectorXcd::Zero(n);  // conj(y)ᵀ T = λ conj(y)ᵀ; holds conj(y)
+    complex_vector y = complex_vector::Zero(n);  // conj(y)ᵀ T = λ conj(y)ᵀ; holds conj(y)
     y[i] = 1;
     for (index_t c = i + 1; c < n; ++c) {
       const complex sum = T_.col(c).segment(i, c - i).cwiseProduct(y.segment(i, c - i)).sum();
@@ -231,26 +239,27 @@ class SchurVectors {
  private:
   struct turn {
     index_t at;
-    Eigen::Matrix2cd Q;
+    rotation Q;
   };
 
   /// Of equal values a quotient by rounding's size instead of by zero, as LAPACK does.
   [[nodiscard]] complex apart(complex difference) const {
     return std::abs(difference) < least_ ? complex(least_) : difference;
   }
-  static void keep_in_range(Eigen::VectorXcd& x) {
-    const double most = x.cwiseAbs().maxCoeff();
+  static void keep_in_range(complex_vector& x) {
+    const Real most = x.cwiseAbs().maxCoeff();
     if (most > 1e100) x /= most;
   }
-  [[nodiscard]] Eigen::VectorXcd turned_back(Eigen::VectorXcd x) const {
-    for (const turn& t : turns_) x.segment<2>(t.at) = (t.Q * x.segment<2>(t.at)).eval();
+  [[nodiscard]] complex_vector turned_back(complex_vector x) const {
+    for (const turn& t : turns_)
+      x.template segment<2>(t.at) = (t.Q * x.template segment<2>(t.at)).eval();
     x.normalize();
     return x;
   }
 
-  Eigen::MatrixXcd T_;
+  complex_matrix T_;
   std::vector<turn> turns_;
-  double least_ = 0;
+  Real least_ = 0;
 };
 
 }  // namespace basin::detail

@@ -225,7 +225,7 @@ class leap::state {
   B be_;
   Map& map_;
   prediction_task task_;
-  detail::LinearMaps ends_;
+  detail::LinearMaps<> ends_;
 };
 
 }  // namespace basin

@@ -242,7 +242,7 @@ class sampled_map::state {
   B be_;
   Map& map_;
   prediction_task task_;
-  detail::LinearMaps ends_;
+  detail::LinearMaps<> ends_;
   double spacing_ = 0;
   index_t nodes_ = 0;
   std::map<key, Eigen::VectorXd> table_;
