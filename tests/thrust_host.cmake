@@ -36,6 +36,8 @@ find_package(OpenMP QUIET COMPONENTS CXX)
 if(OpenMP_CXX_FOUND)
   basin_thrust_test(device_openmp OMP)
   target_link_libraries(test_device_openmp PRIVATE OpenMP::OpenMP_CXX)
+  # Threads that spin between loops would hold the cores that other tests run on.
+  set_property(TEST ${prefix}/device_openmp APPEND PROPERTY ENVIRONMENT OMP_WAIT_POLICY=passive)
 else()
   message(STATUS "basin: skipped: the device code on OpenMP (no OpenMP)")
 endif()

@@ -5,6 +5,7 @@
 /// added as a binary tree.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 
@@ -41,9 +42,9 @@ struct reduce_columns_kernel {
 template <class Scalar, class Reduction>
 void reduce_columns(const cuda<Scalar>& be, index_t rows, index_t columns,
                     const Reduction& reduction) {
-  constexpr int threads = 256, columns_of_block = threads / warp_size;
+  const auto warps = static_cast<int>(std::clamp<index_t>(columns, 1, 8));
   launch(be, "reduce_columns",
-         {.blocks = (columns + columns_of_block - 1) / columns_of_block, .threads = threads},
+         {.blocks = (columns + warps - 1) / warps, .threads = warps * warp_size},
          reduce_columns_kernel<Reduction>{reduction, rows, columns});
 }
 
