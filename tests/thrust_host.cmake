@@ -36,6 +36,7 @@ find_package(OpenMP QUIET COMPONENTS CXX)
 if(OpenMP_CXX_FOUND)
   basin_thrust_test(device_openmp OMP)
   target_link_libraries(test_device_openmp PRIVATE OpenMP::OpenMP_CXX)
+  target_compile_options(test_device_openmp PRIVATE ${lightly_optimised})
   # Threads that spin between loops would hold the cores that other tests run on.
   set_property(TEST ${prefix}/device_openmp APPEND PROPERTY ENVIRONMENT OMP_WAIT_POLICY=passive)
 else()
