@@ -1,6 +1,6 @@
-// Autoencoders of float and double, and their training, compiled once (compiled_networks.cpp) for
-// the examples and tests: included before every file of these targets. A program that loads a
-// network then compiles none of the layers.
+// The layers of float and double networks, compiled once (compiled_networks.cpp) for examples and
+// tests: included before every file of these targets. A program that makes or loads an autoencoder
+// then compiles none of the layers.
 #pragma once
 
 #include <basin/model/plan.hpp>

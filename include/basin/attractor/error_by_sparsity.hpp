@@ -21,8 +21,7 @@ namespace basin {
 /// What codes with a path stand for with their first atoms: A γ, n × N. A target with fewer atoms
 /// is represented by those that it has.
 /// @throws argument_error if sparsity is negative or the path was not kept; size_error if a code
-/// has
-///   an atom that the dictionary has not
+///   has an atom that the dictionary has not
 /// Cost: 2 n sparsity flops a target.
 template <class Scalar>
 [[nodiscard]] Eigen::MatrixX<Scalar> represented(const Dictionary<Scalar>& dictionary,
@@ -55,8 +54,7 @@ template <class Scalar>
 /// @param aims m × N in host memory, what the map should give
 /// @return A + 1 numbers
 /// @throws size_error unless the map takes the dictionary's rows and gives m, and there is an aim
-/// for
-///   each code; as `represented`
+///   for each code; as `represented`
 /// Cost: A + 1 evaluations a target.
 ///
 /// @code
