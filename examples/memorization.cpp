@@ -62,7 +62,7 @@ void body(int argc, char** argv) {
     sizes = s.pick<std::vector<index_t>>({2, 16}, {2, 8, 32, 128, 512},
                                          {2, 4, 8, 16, 32, 64, 128, 256, 512});
   }
-  if (starts == 0) starts = s.pick<index_t>(32, 150, 1000);
+  if (starts == 0) starts = s.pick<index_t>(32, 150, 300);
   starts = std::min(starts, plan.images);
 
   experiment::Report report(s);

@@ -52,7 +52,7 @@ void body(int argc, char** argv) {
   // Its images and epochs say how many steps there are, for each size.
   auto plan = changes.apply(experiment::plan_of(s));
   plan.latent = latent;
-  if (most == 0) most = s.pick<index_t>(32, 150, 1000);
+  if (most == 0) most = s.pick<index_t>(32, 150, 300);
   if (sizes.empty()) {
     sizes = s.pick<std::vector<index_t>>({4, 256}, {4, 16, 64, 256, 1000},
                                          {10, 30, 100, 300, 1000, 3000});

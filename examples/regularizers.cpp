@@ -144,7 +144,8 @@ void body(int argc, char** argv) {
        .epochs = 12,
        .rate = 1e-3,
        .decay = 0,
-       .batch = 128}));
+       .batch = 128,
+       .keep = s.output + "/trainings"}));
   plan.latent = 8;
   experiment::Report report(s);
   const basin::cpu<scalar> be(s.threads);
@@ -179,7 +180,8 @@ void body(int argc, char** argv) {
   for (std::size_t i = 0; i < entries.size(); ++i) {
     for (index_t seed = 0; seed < s.seeds; ++seed) {
       auto model = basin::table3<scalar>(entries[i].model);
-      experiment::train(be, model, images, plan, seed, entries[i].terms);
+      experiment::train(be, model, images, plan, seed, entries[i].terms, {},
+                        "regularizer" + std::to_string(i));
       found.add(static_cast<double>(i), seed, measure(be, model, images.test));
       report.tick();
     }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <limits>
 
 #include <basin/attractor/cluster.hpp>
@@ -23,7 +24,8 @@ nlohmann::json json_of(const training_plan& plan) {
 
 void train(const basin::cpu<float>& be, basin::Autoencoder<float>& model, const image_split& images,
            const training_plan& plan, index_t seed,
-           const std::vector<basin::regularizer<float>>& regularizers, const at_epoch& watch) {
+           const std::vector<basin::regularizer<float>>& regularizers, const at_epoch& watch,
+           const std::string& name) {
   const auto random = static_cast<std::uint64_t>(seed + 1);
   model.initialize(random);
   basin::training_options<float> options;
@@ -38,6 +40,11 @@ void train(const basin::cpu<float>& be, basin::Autoencoder<float>& model, const 
   options.regularizers = regularizers;
   options.seed = random;
   options.progress.silent = true;
+  if (!plan.keep.empty() && !watch) {
+    std::filesystem::create_directories(plan.keep);
+    options.checkpoint = plan.keep + "/" + name + "_" + std::to_string(seed) + ".safetensors";
+    options.resume = true;
+  }
   options.at_epoch = watch;
   const auto result = basin::train(be, model, images.train, options, images.test);
   basin::require(result.status == basin::training_status::finished, "training",
@@ -47,7 +54,8 @@ void train(const basin::cpu<float>& be, basin::Autoencoder<float>& model, const 
 basin::Autoencoder<float> trained(const basin::cpu<float>& be, const image_split& images,
                                   const training_plan& plan, index_t seed, const at_epoch& watch) {
   auto model = basin::table3<float>(plan.model(images.shape));
-  train(be, model, images, plan, seed, {}, watch);
+  train(be, model, images, plan, seed, {}, watch,
+        plot::format("k%td_images%td", plan.latent, images.train.cols()));
   return model;
 }
 
