@@ -476,7 +476,7 @@ void body(int argc, char** argv) {
                         });
   basin::require(data.empty() || s.images.empty(), "--data", "cannot be with --images");
   if (!data.empty()) s.images = data + "/mnist/t10k-images-idx3-ubyte.gz";
-  const Sizes sizes = data.empty() ? s.pick<Sizes>({60, 30, 30}, {400, 150, 100}, {2000, 600, 400})
+  const Sizes sizes = data.empty() ? s.pick<Sizes>({60, 30, 30}, {250, 100, 80}, {2000, 600, 400})
                                    : s.pick<Sizes>({60, 20, 20}, {300, 80, 80}, {2000, 600, 400});
   experiment::Report report(s);
   report.json["references"] = sizes.references;

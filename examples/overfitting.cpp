@@ -55,7 +55,7 @@ void body(int argc, char** argv) {
   if (most == 0) most = s.pick<index_t>(32, 150, 300);
   if (sizes.empty()) {
     sizes = s.pick<std::vector<index_t>>({4, 256}, {4, 16, 64, 256, 1000},
-                                         {10, 30, 100, 300, 1000, 3000});
+                                         {4, 16, 64, 256, 1000, 4000});
   }
   for (const index_t size : sizes) basin::require(size >= 1, "--sizes", "must be at least 1");
   const index_t seen = plan.images * plan.epochs;

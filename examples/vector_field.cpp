@@ -288,8 +288,8 @@ void body(int argc, char** argv) {
   auto plan = changes.apply(experiment::plan_of(s));
   plan.latent = 2;
   look.starts = starts > 0 ? starts : s.pick<index_t>(100, 500, 2000);
-  look.side = s.pick<index_t>(60, 320, 480);
-  look.grid = s.pick<index_t>(24, 96, 160);
+  look.side = s.pick<index_t>(60, 224, 480);
+  look.grid = s.pick<index_t>(24, 72, 160);
 
   experiment::Report report(s);
   const basin::cpu<double> be(s.threads);
