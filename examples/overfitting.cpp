@@ -50,7 +50,9 @@ void body(int argc, char** argv) {
                           return true;
                         });
   // Its images and epochs say how many steps there are, for each size.
-  auto plan = changes.apply(experiment::plan_of(s));
+  auto plan = experiment::plan_of(s);
+  plan.epochs = s.pick<index_t>(plan.epochs, 20, plan.epochs);
+  plan = changes.apply(plan);
   plan.latent = latent;
   if (most == 0) most = s.pick<index_t>(32, 150, 300);
   if (sizes.empty()) {
