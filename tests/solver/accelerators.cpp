@@ -61,10 +61,12 @@ std::vector<VectorXd> states_of(const A& a, VectorXd z, int steps) {
   typename A::template record<double> record;
   std::vector<double> memory(static_cast<std::size_t>(a.memory(k)),
                              std::numeric_limits<double>::quiet_NaN());
+  std::vector<double> scratch(static_cast<std::size_t>(a.scratch(k)));
+  basin::one_lane<double> lanes(scratch);
   std::vector<VectorXd> states{z};
   for (int t = 0; t < steps; ++t) {
     VectorXd f = smooth(z);
-    a.advance(record, memory.data(), z.data(), f.data(), k);
+    a.advance(lanes, record, memory.data(), z.data(), f.data(), k);
     states.push_back(z);
   }
   return states;
@@ -225,9 +227,10 @@ TEST_CASE("Chebyshev's error is his polynomial's", "[solver]") {
   double z = 1;
   double memory = 0;
   basin::chebyshev::record<double> record;
+  basin::one_lane<double> lanes;
   for (int n = 1; n <= 20; ++n) {
     double f = 0.95 * z;
-    a.advance(record, &memory, &z, &f, 1);
+    a.advance(lanes, record, &memory, &z, &f, 1);
     CHECK(std::abs(z) == Approx(1 / std::cosh(n * std::acosh(1 / 0.95))).epsilon(1e-9));
   }
 }

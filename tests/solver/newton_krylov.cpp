@@ -54,13 +54,14 @@ TEST_CASE("GMRES solves what elimination solves", "[solver]") {
   const MatrixXd Z = maps::starts(k, 7, 1);
   const MatrixXd R = maps::starts(k, 7, 2);
   for (const double goal : {1e-13, 1e-2}) {
-    basin::detail::Gmres<double> gmres(k);
+    const basin::cpu<double> be(2);
+    basin::detail::Gmres<basin::cpu<double>> gmres(be, k, k, 3);  // groups of three and one
     MatrixXd S = MatrixXd::Zero(k, 7);
     const std::vector<index_t> which{0, 2, 5, 6};
     std::vector<index_t> products(7);
     std::vector<std::uint8_t> good(7);
-    gmres.solve(basin::cpu<double>(2), map, Z, R, S, which, std::vector<double>(7, goal), products,
-                good);
+    const std::vector<double> goals(7, goal);
+    gmres.solve(be, map, Z, R, S, which, goals, products, good);
     const MatrixXd I = MatrixXd::Identity(k, k);
     for (const index_t j : which) {
       const double rest = (R.col(j) - (I - A) * S.col(j)).norm() / R.col(j).norm();

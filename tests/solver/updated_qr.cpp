@@ -21,7 +21,9 @@ struct factorised {
   factorised(index_t k_, index_t most)
       : k(k_),
         memory(static_cast<std::size_t>(UpdatedQr<double>::memory(k_, most))),
-        qr(memory.data(), k_, most, size) {}
+        scratch(static_cast<std::size_t>(UpdatedQr<double>::scratch(most, true))),
+        lanes(scratch),
+        qr(lanes, memory.data(), k_, most, size) {}
   bool append(const VectorXd& v) {
     std::copy_n(v.data(), k, qr.q(size));
     return qr.append();
@@ -41,7 +43,8 @@ struct factorised {
   }
 
   index_t k;
-  std::vector<double> memory;
+  std::vector<double> memory, scratch;
+  basin::one_lane<double> lanes;
   std::int32_t size = 0;
   UpdatedQr<double> qr;
 };
@@ -104,13 +107,14 @@ TEST_CASE("a recurrence finds two modes and foretells what they do", "[solver]")
   const VectorXd a = maps::starts(5, 1, 35);
   const VectorXd b = maps::starts(5, 1, 36);
   const auto r = [&](int t) { return VectorXd(a * std::pow(0.9, t) + b * std::pow(-0.5, t)); };
+  basin::one_lane<double> lanes;
   const VectorXd r0 = r(0), r1 = r(1), r2 = r(2), r3 = r(3);
   const auto fit =
-      step_recurrence::fit(r3.data(), r2.data(), r1.data(), r0.data(), true, index_t{5});
+      step_recurrence::fit(lanes, r3.data(), r2.data(), r1.data(), r0.data(), true, index_t{5});
   CHECK(fit.first == Approx(0.4));
   CHECK(fit.second == Approx(0.45));
   CHECK(fit.rate() == Approx(0.9));
-  CHECK(fit.error(r(4).eval().data(), r3.data(), r2.data(), 0.0, 5) < 1e-12);
+  CHECK(fit.error(lanes, r(4).eval().data(), r3.data(), r2.data(), 0.0, 5) < 1e-12);
   const auto w = fit.after(6);
   CHECK((w.now * r3 + w.before * r2 - r(9)).norm() < 1e-13);
   VectorXd sum = VectorXd::Zero(5);
@@ -120,7 +124,7 @@ TEST_CASE("a recurrence finds two modes and foretells what they do", "[solver]")
   CHECK(step_recurrence{2 * 0.95 * std::cos(0.3), -0.95 * 0.95}.rate() == Approx(0.95));
   // Parallel steps have one mode.
   const VectorXd s1 = 0.8 * a, s2 = 0.64 * a;
-  const auto one = step_recurrence::fit(s2.data(), s1.data(), a.data(), a.data(), false, 5);
+  const auto one = step_recurrence::fit(lanes, s2.data(), s1.data(), a.data(), a.data(), false, 5);
   CHECK(one.first == Approx(0.8));
   CHECK(one.second == 0);
 }

@@ -26,6 +26,17 @@
 ///
 ///     acceleration_report report(const record<Scalar>&) const
 ///
+/// These two functions run on the CPU. With the lanes of a column before the other arguments,
+///
+///     template <class Lanes, class Scalar>
+///     BASIN_HOST_DEVICE void advance(Lanes&, record<Scalar>&, Scalar* memory, Scalar* z,
+///                                    Scalar* f, index_t k) const      and review likewise,
+///
+/// they run on every backend, if the settings are trivially copyable: loops over entries, sums and
+/// what is not of an entry are the lanes' (backend/cpu/lanes.hpp). It then may have
+///
+///     index_t scratch(index_t k) const          numbers that it takes of lanes.array() at once
+///
 /// Anything else has a nested `template <class Backend> class state` with
 ///
 ///     state(const Accelerator&, const Backend&, index_t k, index_t columns)
@@ -42,7 +53,8 @@
 ///
 ///     void advance(const Backend&, Map&, matrix& Z, matrix& F, array_view<index_t> spent,
 ///                  index_t n)
-///         adds to spent[j] the evaluations that products with column j stand for
+///         adds to spent[j], in the backend's memory, the evaluations that products with column j
+///         stand for
 ///
 /// With settings it has `void each_setting(visit) const`, which calls visit(value) for
 /// each: a checkpoint tells by them whether it belongs to the run.
@@ -56,6 +68,7 @@
 #include <utility>
 
 #include <basin/backend/array_view.hpp>
+#include <basin/backend/cpu/lanes.hpp>
 #include <basin/core/error.hpp>
 #include <basin/core/host_device.hpp>
 #include <basin/solver/acceleration_report.hpp>
@@ -70,20 +83,87 @@ concept pointwise_accelerator = std::copyable<A> && requires(const A& a, float z
 };
 
 namespace detail {
+/// Whether an accelerator's work on a column is shared among lanes.
+template <class A, class Scalar>
+concept lane_accelerator =
+    requires(const A& a, one_lane<Scalar>& lanes, typename A::template record<Scalar>& record,
+             Scalar* x, index_t k) { a.advance(lanes, record, x, x, x, k); };
+
 template <class A, class Scalar>
 concept column_accelerator_for =
     std::is_trivially_copyable_v<typename A::template record<Scalar>> &&
-    requires(const A& a, typename A::template record<Scalar>& record, Scalar* x, index_t k) {
+    requires(const A& a, index_t k) {
       { a.memory(k) } -> std::convertible_to<index_t>;
-      a.advance(record, x, x, x, k);
+    } &&
+    (lane_accelerator<A, Scalar> ||
+     requires(const A& a, typename A::template record<Scalar>& record, Scalar* x, index_t k) {
+       a.advance(record, x, x, x, k);
+     });
+
+template <class A, class Scalar>
+concept lane_reviewing_accelerator =
+    requires(const A& a, one_lane<Scalar>& lanes, typename A::template record<Scalar>& record,
+             Scalar* x, index_t k, Scalar residual) {
+      { a.review(lanes, record, x, x, x, k, residual) } -> std::same_as<bool>;
     };
 
 /// Whether an accelerator wants to see what became of its steps.
 template <class A, class Scalar>
-concept reviewing_accelerator = requires(const A& a, typename A::template record<Scalar>& record,
+concept reviewing_accelerator = lane_reviewing_accelerator<A, Scalar> ||
+                                requires(const A& a, typename A::template record<Scalar>& record,
                                          Scalar* x, index_t k, Scalar residual) {
-  { a.review(record, x, x, x, k, residual) } -> std::same_as<bool>;
-};
+                                  { a.review(record, x, x, x, k, residual) } -> std::same_as<bool>;
+                                };
+
+/// Numbers of scratch memory that an accelerator takes for a column.
+template <class A>
+[[nodiscard]] index_t lane_scratch(const A& a, index_t k) {
+  if constexpr (requires { a.scratch(k); }) {
+    return a.scratch(k);
+  } else {
+    return 0;
+  }
+}
+
+// Of an accelerator without lanes; constexpr as one_lane is.
+template <class A, class Record, class Scalar>
+constexpr void advance_alone(const A& a, Record& c, Scalar* memory, Scalar* z, Scalar* f,
+                             index_t k) {
+  a.advance(c, memory, z, f, k);
+}
+template <class A, class Record, class Scalar>
+[[nodiscard]] constexpr bool review_alone(const A& a, Record& c, Scalar* memory, Scalar* z,
+                                          Scalar* f, index_t k, Scalar residual) {
+  return a.review(c, memory, z, f, k, residual);
+}
+
+/// An accelerator's advance, whether it knows of lanes or not.
+template <class A, class Lanes, class Record, class Scalar>
+BASIN_HOST_DEVICE void advance_column(const A& a, Lanes& lanes, Record& c, Scalar* memory,
+                                      Scalar* z, Scalar* f, index_t k) {
+  if constexpr (lane_accelerator<A, Scalar>) {
+    a.advance(lanes, c, memory, z, f, k);
+  } else {
+    static_assert(std::same_as<Lanes, one_lane<Scalar>>,
+                  "this accelerator's advance takes no lanes: it runs on the CPU alone, see "
+                  "solver/accelerator.hpp");
+    advance_alone(a, c, memory, z, f, k);
+  }
+}
+/// An accelerator's review, likewise.
+template <class A, class Lanes, class Record, class Scalar>
+[[nodiscard]] BASIN_HOST_DEVICE bool review_column(const A& a, Lanes& lanes, Record& c,
+                                                   Scalar* memory, Scalar* z, Scalar* f, index_t k,
+                                                   Scalar residual) {
+  if constexpr (lane_reviewing_accelerator<A, Scalar>) {
+    return a.review(lanes, c, memory, z, f, k, residual);
+  } else {
+    static_assert(std::same_as<Lanes, one_lane<Scalar>>,
+                  "this accelerator's review takes no lanes: it runs on the CPU alone, see "
+                  "solver/accelerator.hpp");
+    return review_alone(a, c, memory, z, f, k, residual);
+  }
+}
 
 /// Whether an accelerator has something to say of a column.
 template <class A, class Scalar>

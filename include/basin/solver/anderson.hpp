@@ -11,6 +11,7 @@
 
 #include <basin/core/error.hpp>
 #include <basin/core/finite.hpp>
+#include <basin/core/host_device.hpp>
 #include <basin/solver/column_accelerator.hpp>
 #include <basin/solver/updated_qr.hpp>
 
@@ -111,85 +112,97 @@ struct anderson {
     const index_t m = differences(k);
     return detail::UpdatedQr<double>::memory(k, m) + (m + 2) * k;
   }
+  [[nodiscard]] index_t scratch(index_t k) const {
+    const index_t m = differences(k);
+    const index_t squares = type == anderson_type::one ? m * m : 0;
+    return squares + 2 * m + detail::UpdatedQr<double>::scratch(m, regularization > 0);
+  }
 
-  template <class Scalar>
-  void advance(record<Scalar>& c, Scalar* memory, Scalar* z, Scalar* f, index_t k) const {
-    const parts<Scalar> at(*this, c, memory, k);
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE void advance(Lanes& lanes, record<Scalar>& c, Scalar* memory, Scalar* z,
+                                 Scalar* f, index_t k) const {
+    const parts<Lanes, Scalar> at(*this, lanes, c, memory, k);
     if (c.started) {
       add_differences(c, at, z, f);
     } else {
       c.least = std::numeric_limits<Scalar>::infinity();
     }
     c.started = true;
-    std::copy_n(z, k, at.z);
-    std::copy_n(f, k, at.f);
+    lanes.copy(z, k, at.z);
+    lanes.copy(f, k, at.f);
     c.accelerated = c.size > 0 && (type == anderson_type::two ? combine(c, at, z, f)
                                                               : combine_first_kind(c, at, z, f));
     if (!c.accelerated) plain(at, z);
   }
 
-  template <class Scalar>
-  bool review(record<Scalar>& c, Scalar* memory, Scalar* z, Scalar* f, index_t k,
-              Scalar residual) const {
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE bool review(Lanes& lanes, record<Scalar>& c, Scalar* memory, Scalar* z,
+                                Scalar* f, index_t k, Scalar residual) const {
     const auto most = static_cast<Scalar>(growth * growth);
     const bool bad = !is_finite(residual) || residual / most > c.least;
     if (!bad || !c.accelerated) {
       if (is_finite(residual)) c.least = std::min(c.least, residual);
       return false;
     }
-    const parts<Scalar> at(*this, c, memory, k);
-    std::copy_n(at.z, k, z);
-    std::copy_n(at.f, k, f);
+    const parts<Lanes, Scalar> at(*this, lanes, c, memory, k);
+    lanes.copy(at.z, k, z);
+    lanes.copy(at.f, k, f);
     c = {};
     return true;
   }
 
  private:
-  [[nodiscard]] index_t differences(index_t k) const { return std::min(window, k); }
+  [[nodiscard]] BASIN_HOST_DEVICE index_t differences(index_t k) const {
+    return std::min(window, k);
+  }
 
   /// The memory of a column: the factorised differences (ΔR, or ΔZ of type one), the others
   /// (ΔF, or ΔR) in a ring, and the latest state with its value.
-  template <class Scalar>
+  template <class Lanes, class Scalar>
   struct parts {
-    parts(const anderson& a, record<Scalar>& c, Scalar* memory, index_t k_)
-        : k(k_),
+    BASIN_HOST_DEVICE parts(const anderson& a, Lanes& lanes_, record<Scalar>& c, Scalar* memory,
+                            index_t k_)
+        : lanes(lanes_),
+          k(k_),
           most(a.differences(k_)),
-          qr(memory, k_, most, c.size),
+          qr(lanes_, memory, k_, most, c.size),
           others(memory + detail::UpdatedQr<Scalar>::memory(k_, most)),
           z(others + most * k_),
           f(z + k_) {}
     /// The other difference that belongs to column i of the factorisation.
-    [[nodiscard]] Scalar* other(const record<Scalar>& c, index_t i) const {
+    [[nodiscard]] BASIN_HOST_DEVICE Scalar* other(const record<Scalar>& c, index_t i) const {
       return others + (c.first + i) % most * k;
     }
-    void remove_first(record<Scalar>& c) const {
+    BASIN_HOST_DEVICE void remove_first(record<Scalar>& c) const {
       qr.remove_first();
       c.first = static_cast<std::int32_t>((c.first + 1) % most);
     }
+    Lanes& lanes;
     index_t k;
     index_t most;
-    detail::UpdatedQr<Scalar> qr;
+    detail::UpdatedQr<Scalar, Lanes> qr;
     Scalar* others;
     Scalar* z;
     Scalar* f;
   };
 
-  [[nodiscard]] static double largest_condition(double condition, std::size_t scalar_size) {
+  [[nodiscard]] BASIN_HOST_DEVICE static double largest_condition(double condition,
+                                                                  std::size_t scalar_size) {
     return scalar_size == 4 ? std::min(condition, 1e5) : condition;
   }
 
-  template <class Scalar>
-  void add_differences(record<Scalar>& c, const parts<Scalar>& at, const Scalar* z,
-                       const Scalar* f) const {
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE void add_differences(record<Scalar>& c, const parts<Lanes, Scalar>& at,
+                                         const Scalar* z, const Scalar* f) const {
     if (c.size == at.most) at.remove_first(c);
     const auto write = [&] {
       Scalar* const other = at.other(c, c.size);
       Scalar* const factor = at.qr.q(c.size);
-      for (index_t i = 0; i < at.k; ++i) {
+      at.lanes.each(at.k, [&](index_t i) {
         const Scalar change = (f[i] - z[i]) - (at.f[i] - at.z[i]);
         other[i] = type == anderson_type::two ? f[i] - at.f[i] : change;
         factor[i] = type == anderson_type::two ? change : z[i] - at.z[i];
-      }
+      });
     };
     const auto limit = static_cast<Scalar>(largest_condition(condition, sizeof(Scalar)));
     write();
@@ -201,82 +214,87 @@ struct anderson {
     while (c.size > 1 && !(at.qr.condition() <= limit)) at.remove_first(c);
   }
 
-  template <class Scalar>
-  bool combine(const record<Scalar>& c, const parts<Scalar>& at, Scalar* z, Scalar* f) const {
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE bool combine(const record<Scalar>& c, const parts<Lanes, Scalar>& at, Scalar* z,
+                                 Scalar* f) const {
+    Lanes& lanes = at.lanes;
     const index_t size = c.size;
-    Scalar product[detail::UpdatedQr<Scalar>::limit];
-    Scalar gamma[detail::UpdatedQr<Scalar>::limit];
+    const auto product = lanes.array(size);
+    const auto gamma = lanes.array(size);
     Scalar* const r = z;  // what follows needs the state in `at` alone
-    for (index_t i = 0; i < at.k; ++i) r[i] = f[i] - z[i];
-    detail::dots(at.qr.q(0), at.k, size, r, at.k, gamma);
-    std::copy_n(gamma, size, product);
-    at.qr.least_squares(gamma, static_cast<Scalar>(regularization));
+    lanes.each(at.k, [&](index_t i) { r[i] = f[i] - z[i]; });
+    lanes.dots(at.qr.q(0), at.k, size, r, at.k, gamma.data());
+    lanes.once([&] {
+      for (index_t i = 0; i < size; ++i) product[i] = gamma[i];
+    });
+    at.qr.least_squares(gamma.data(), static_cast<Scalar>(regularization));
     for (index_t i = 0; i < size; ++i) {
       if (!is_finite(gamma[i])) return false;
     }
     if (damping < 1) {
       if (regularization > 0) {  // then Q^T b is not that of the solution
-        for (index_t i = 0; i < size; ++i) {
-          product[i] = 0;
-          for (index_t j = i; j < size; ++j) product[i] += at.qr.r(i, j) * gamma[j];
-        }
+        lanes.once([&] {
+          for (index_t i = 0; i < size; ++i) {
+            product[i] = 0;
+            for (index_t j = i; j < size; ++j) product[i] += at.qr.r(i, j) * gamma[j];
+          }
+        });
       }
       const auto rest = static_cast<Scalar>(1 - damping);
-      for (index_t i = 0; i < size; ++i) detail::add_scaled(-product[i], at.qr.q(i), r, at.k);
-      for (index_t i = 0; i < at.k; ++i) f[i] -= rest * r[i];
+      for (index_t i = 0; i < size; ++i) lanes.add_scaled(-product[i], at.qr.q(i), r, at.k);
+      lanes.each(at.k, [&](index_t i) { f[i] -= rest * r[i]; });
     }
     detail::for_row_blocks(at.k, [&](index_t first, index_t rows) {
       for (index_t i = 0; i < size; ++i) {
-        detail::add_scaled(-gamma[i], at.other(c, i) + first, f + first, rows);
+        lanes.add_scaled(-gamma[i], at.other(c, i) + first, f + first, rows);
       }
-      std::copy_n(f + first, rows, z + first);
+      lanes.copy(f + first, rows, z + first);
     });
     return true;
   }
 
   /// (Q^T ΔR) γ = Q^T r with ΔZ = Q R; then ΔF γ = Q R γ + ΔR γ.
-  template <class Scalar>
-  bool combine_first_kind(record<Scalar>& c, const parts<Scalar>& at, Scalar* z, Scalar* f) const {
-    constexpr index_t limit = detail::UpdatedQr<Scalar>::limit;
-    Scalar matrix[limit * limit];
-    Scalar gamma[limit];
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE bool combine_first_kind(record<Scalar>& c, const parts<Lanes, Scalar>& at,
+                                            Scalar* z, Scalar* f) const {
+    Lanes& lanes = at.lanes;
+    const auto matrix = lanes.array(index_t{c.size} * c.size);
+    const auto gamma = lanes.array(c.size);
     Scalar* const r = z;
-    for (index_t i = 0; i < at.k; ++i) r[i] = f[i] - z[i];
+    lanes.each(at.k, [&](index_t i) { r[i] = f[i] - z[i]; });
     const auto most = static_cast<Scalar>(largest_condition(condition, sizeof(Scalar)));
     for (; c.size > 0; at.remove_first(c)) {
       const index_t size = c.size;
       for (index_t j = 0; j < size; ++j) {
-        for (index_t i = 0; i < size; ++i) {
-          matrix[j * size + i] = detail::dot(at.qr.q(i), at.other(c, j), at.k);
-        }
+        lanes.dots(at.qr.q(0), at.k, size, at.other(c, j), at.k, matrix.data() + j * size);
       }
-      for (index_t i = 0; i < size; ++i) gamma[i] = detail::dot(at.qr.q(i), r, at.k);
-      if (eliminate(matrix, gamma, size, most)) break;
+      lanes.dots(at.qr.q(0), at.k, size, r, at.k, gamma.data());
+      if (lanes.once([&] { return eliminate(matrix.data(), gamma.data(), size, most); })) break;
     }
     const index_t size = c.size;
     if (size == 0) {  // z was overwritten
-      std::copy_n(at.z, at.k, z);
+      lanes.copy(at.z, at.k, z);
       return false;
     }
     if (damping < 1) {
       const auto rest = static_cast<Scalar>(1 - damping);
-      for (index_t i = 0; i < size; ++i) detail::add_scaled(-gamma[i], at.other(c, i), r, at.k);
-      for (index_t i = 0; i < at.k; ++i) f[i] -= rest * r[i];
+      for (index_t i = 0; i < size; ++i) lanes.add_scaled(-gamma[i], at.other(c, i), r, at.k);
+      lanes.each(at.k, [&](index_t i) { f[i] -= rest * r[i]; });
     }
     for (index_t i = 0; i < size; ++i) {
       Scalar along = 0;
       for (index_t j = i; j < size; ++j) along += at.qr.r(i, j) * gamma[j];
-      detail::add_scaled(-along, at.qr.q(i), f, at.k);
-      detail::add_scaled(-gamma[i], at.other(c, i), f, at.k);
+      lanes.add_scaled(-along, at.qr.q(i), f, at.k);
+      lanes.add_scaled(-gamma[i], at.other(c, i), f, at.k);
     }
-    std::copy_n(f, at.k, z);
+    lanes.copy(f, at.k, z);
     return true;
   }
 
   /// x = A^-1 x by elimination with row pivots.
   /// @return whether the pivots are within `most` of each other
   template <class Scalar>
-  static bool eliminate(Scalar* a, Scalar* x, index_t n, Scalar most) {
+  BASIN_HOST_DEVICE static bool eliminate(Scalar* a, Scalar* x, index_t n, Scalar most) {
     Scalar largest = 0;
     for (index_t p = 0; p < n; ++p) {
       index_t row = p;
@@ -302,13 +320,13 @@ struct anderson {
     return true;
   }
 
-  template <class Scalar>
-  void plain(const parts<Scalar>& at, Scalar* z) const {
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE void plain(const parts<Lanes, Scalar>& at, Scalar* z) const {
     const auto weight = static_cast<Scalar>(damping);
     if (damping == 1) {
-      std::copy_n(at.f, at.k, z);
+      at.lanes.copy(at.f, at.k, z);
     } else {
-      for (index_t i = 0; i < at.k; ++i) z[i] = at.z[i] + weight * (at.f[i] - at.z[i]);
+      at.lanes.each(at.k, [&](index_t i) { z[i] = at.z[i] + weight * (at.f[i] - at.z[i]); });
     }
   }
 };

@@ -7,6 +7,7 @@
 #include <string>
 #include <type_traits>
 
+#include <basin/core/host_device.hpp>
 #include <basin/solver/acceleration_report.hpp>
 #include <basin/solver/anderson.hpp>
 #include <basin/solver/basin_preserving.hpp>
@@ -29,20 +30,22 @@ struct windowed_anderson {
   struct record {
     typename anderson::record<Scalar> history;
     std::int32_t window = 0;
-    void choose(std::int32_t other) {
+    BASIN_HOST_DEVICE void choose(std::int32_t other) {
       if (other != window) history = {};
       window = other;
     }
   };
   [[nodiscard]] index_t memory(index_t k) const { return widest.memory(k); }
+  [[nodiscard]] index_t scratch(index_t k) const { return widest.scratch(k); }
 
-  template <class Scalar>
-  void advance(record<Scalar>& c, Scalar* memory, Scalar* z, Scalar* f, index_t k) const {
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE void advance(Lanes& lanes, record<Scalar>& c, Scalar* memory, Scalar* z,
+                                 Scalar* f, index_t k) const {
     if (c.window == 0) {
-      std::copy_n(f, k, z);
+      lanes.copy(f, k, z);
       return;
     }
-    widest.advance(c.history, memory, z, f, k);
+    widest.advance(lanes, c.history, memory, z, f, k);
   }
 };
 }  // namespace detail
@@ -121,19 +124,21 @@ struct automatic {
     bool turned = false;
   };
   [[nodiscard]] index_t memory(index_t k) const { return cautious.memory(k); }
+  [[nodiscard]] index_t scratch(index_t k) const { return cautious.scratch(k); }
 
-  template <class Scalar>
-  void advance(record<Scalar>& c, Scalar* memory, Scalar* z, Scalar* f, index_t k) const {
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE void advance(Lanes& lanes, record<Scalar>& c, Scalar* memory, Scalar* z,
+                                 Scalar* f, index_t k) const {
     choose(c, k);
-    settings(c).advance(c.way, memory, z, f, k);
+    settings(c).advance(lanes, c.way, memory, z, f, k);
     if (c.way.latest == c.way.iterated && c.way.report.leaps + c.way.report.limits > 0) return;
     c.way.report.window = c.way.inner.window;
     c.way.report.cautious = is_cautious(c);
   }
-  template <class Scalar>
-  bool review(record<Scalar>& c, Scalar* memory, Scalar* z, Scalar* f, index_t k,
-              Scalar residual) const {
-    return settings(c).review(c.way, memory, z, f, k, residual);
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE bool review(Lanes& lanes, record<Scalar>& c, Scalar* memory, Scalar* z,
+                                Scalar* f, index_t k, Scalar residual) const {
+    return settings(c).review(lanes, c.way, memory, z, f, k, residual);
   }
   /// What is said of a column in the result.
   template <class Scalar>
@@ -143,17 +148,17 @@ struct automatic {
 
  private:
   template <class Scalar>
-  [[nodiscard]] bool is_cautious(const record<Scalar>& c) const {
+  [[nodiscard]] BASIN_HOST_DEVICE bool is_cautious(const record<Scalar>& c) const {
     return c.turned || c.states < straight_for;
   }
   template <class Scalar>
-  [[nodiscard]] const follower& settings(const record<Scalar>& c) const {
+  [[nodiscard]] BASIN_HOST_DEVICE const follower& settings(const record<Scalar>& c) const {
     return is_cautious(c) ? cautious : straight;
   }
 
   /// The choice, by what the steps up to the state before the present one show.
   template <class Scalar>
-  void choose(record<Scalar>& c, index_t k) const {
+  BASIN_HOST_DEVICE void choose(record<Scalar>& c, index_t k) const {
     if (c.states < straight_for) ++c.states;
     const double angle = c.way.steps.angle();
     if (c.way.latest == c.way.leapt) {  // over states that nobody has seen, by this recurrence
@@ -172,7 +177,7 @@ struct automatic {
     c.way.inner.choose(static_cast<std::int32_t>(window_for(c.chosen, k)));
   }
 
-  [[nodiscard]] index_t window_for(dominant_modes modes, index_t k) const {
+  [[nodiscard]] BASIN_HOST_DEVICE index_t window_for(dominant_modes modes, index_t k) const {
     const bool idle = modes == dominant_modes::unknown || modes == dominant_modes::fast;
     return idle ? 0 : std::min(k, cautious.inner.widest.window);
   }

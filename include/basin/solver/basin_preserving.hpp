@@ -9,9 +9,9 @@
 #include <string>
 #include <utility>
 
-#include <basin/backend/cpu/scratch.hpp>
 #include <basin/core/error.hpp>
 #include <basin/core/finite.hpp>
+#include <basin/core/host_device.hpp>
 #include <basin/solver/acceleration_report.hpp>
 #include <basin/solver/anderson.hpp>
 #include <basin/solver/column_accelerator.hpp>
@@ -149,28 +149,30 @@ struct basin_preserving {
     detail::step_recurrence steps;
   };
   [[nodiscard]] index_t memory(index_t k) const { return inner.memory(k) + 8 * k; }
+  [[nodiscard]] index_t scratch(index_t k) const { return 3 * k + detail::lane_scratch(inner, k); }
 
-  template <class Scalar>
-  void advance(record<Scalar>& c, Scalar* memory, Scalar* z, Scalar* f, index_t k) const {
-    const parts<Scalar> at(*this, memory, k);
-    scratch_scope scope;
-    Scalar* const r = scope.get<Scalar>(k);
-    Scalar* const limit = scope.get<Scalar>(k);
-    Scalar* const value = scope.get<Scalar>(k);
-    for (index_t i = 0; i < k; ++i) r[i] = f[i] - z[i];
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE void advance(Lanes& lanes, record<Scalar>& c, Scalar* memory, Scalar* z,
+                                 Scalar* f, index_t k) const {
+    const parts<Lanes, Scalar> at(lanes, memory, k);
+    const auto taken = lanes.array(3 * k);
+    Scalar* const r = taken.data();
+    Scalar* const limit = r + k;
+    Scalar* const value = limit + k;
+    lanes.each(k, [&](index_t i) { r[i] = f[i] - z[i]; });
     // The inner accelerator sees every state, and says where it would go.
-    std::copy_n(z, k, limit);
-    std::copy_n(f, k, value);
-    inner.advance(c.inner, memory, limit, value, k);
+    lanes.copy(z, k, limit);
+    lanes.copy(f, k, value);
+    detail::advance_column(inner, lanes, c.inner, at.inner, limit, value, k);
     if (c.latest == c.settled && c.goes_on) {
       ++c.report.limits;
       remember(at, z, f);
-      std::copy_n(limit, k, z);
+      lanes.copy(limit, k, z);
       return;
     }
-    const auto square = static_cast<double>(detail::squared_norm(r, k));
+    const auto square = static_cast<double>(lanes.dot(r, r, k));
     c.most = std::max(c.most, square);
-    take_residual(c, at, r, rounding(z, k));
+    take_residual(c, at, r, rounding(lanes, z, k));
     // A leap that is taken back brings the same state again, and ends the count.
     c.declines = square < c.latest_square ? c.declines + 1 : 0;
     c.latest_square = square;
@@ -180,32 +182,31 @@ struct basin_preserving {
     if (!steady || c.known < 2 || c.wait > 0 || !leap(c, at, z, f, limit)) {
       --c.wait;
       c.latest = c.iterated;
-      std::copy_n(f, k, z);
+      lanes.copy(f, k, z);
     }
   }
 
-  template <class Scalar>
-  bool review(record<Scalar>& c, Scalar* memory, Scalar* z, Scalar* f, index_t k,
-              Scalar residual) const {
-    const parts<Scalar> at(*this, memory, k);
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE bool review(Lanes& lanes, record<Scalar>& c, Scalar* memory, Scalar* z,
+                                Scalar* f, index_t k, Scalar residual) const {
+    const parts<Lanes, Scalar> at(lanes, memory, k);
     if (c.latest == c.iterated) return leaves_saddle(c, at, z, f, residual);
     const bool to_limit = c.latest == c.settled;
     // The deviation of the residual from the one foretold, along the way and across it.
-    double square = 0;
-    double along = 0;
-    double here = 0;
-    double before = 0;
-    for (index_t i = 0; i < k; ++i) {
+    double sums[4] = {0, 0, 0, 0};
+    lanes.sum(k, sums, [&](index_t i, double* s) {
       const auto r = static_cast<double>(f[i] - z[i]);
       const auto old = static_cast<double>(at.f[i] - at.z[i]);
       const double difference = to_limit ? r : r - static_cast<double>(at.foretold[i]);
-      square += difference * difference;
-      along += difference * r;
-      here += r * r;
-      before += old * old;
-    }
-    along = here > 0 ? along * along / here : 0.0;
-    const double noise = rounding(z, k) / std::sqrt(before);
+      s[0] += difference * difference;
+      s[1] += difference * r;
+      s[2] += r * r;
+      s[3] += old * old;
+    });
+    const double square = sums[0];
+    const double along = sums[2] > 0 ? sums[1] * sums[1] / sums[2] : 0.0;
+    const double before = sums[3];
+    const double noise = rounding(lanes, z, k) / std::sqrt(before);
     const double beside = std::sqrt(std::max(0.0, square - along) / before) - noise;
     // Of what is allowed.
     const double error =
@@ -224,15 +225,15 @@ struct basin_preserving {
       return false;
     }
     ++c.report.taken_back;
-    std::copy_n(at.z, k, z);
-    std::copy_n(at.f, k, f);
+    lanes.copy(at.z, k, z);
+    lanes.copy(at.f, k, f);
     if (to_limit && c.known == 0) {  // not the first step to the limit: nothing else is known
       start_again(c);
       return true;
     }
     // The residual of this state comes again.
-    std::copy_n(at.residual(2), k, at.residual(1));
-    std::copy_n(at.residual(3), k, at.residual(2));
+    lanes.copy(at.residual(2), k, at.residual(1));
+    lanes.copy(at.residual(3), k, at.residual(2));
     c.known = std::max(0, c.known - 1);
     c.length = std::max(2.0, c.length / 2);
     c.wait = 1;
@@ -252,21 +253,26 @@ struct basin_preserving {
   }
 
  private:
-  /// A column's memory: the inner accelerator's, three residuals, of a leap the state and value
-  /// before it and the residual foretold where it lands, and the state and value before the first
-  /// step to a limit.
-  template <class Scalar>
+  /// A column's memory: three residuals, of a leap the state and value before it and the residual
+  /// foretold where it lands, the state and value before the first step to a limit, and the inner
+  /// accelerator's.
+  template <class Lanes, class Scalar>
   struct parts {
-    parts(const basin_preserving& a, Scalar* memory, index_t k_)
-        : k(k_),
-          residuals(memory + a.inner.memory(k_)),
+    BASIN_HOST_DEVICE parts(Lanes& lanes_, Scalar* memory, index_t k_)
+        : lanes(lanes_),
+          k(k_),
+          residuals(memory),
           z(residuals + 3 * k_),
           f(z + k_),
           foretold(f + k_),
           way_z(foretold + k_),
-          way_f(way_z + k_) {}
+          way_f(way_z + k_),
+          inner(way_f + k_) {}
     /// The residual `back` states before the present one.
-    [[nodiscard]] Scalar* residual(index_t back) const { return residuals + (back - 1) * k; }
+    [[nodiscard]] BASIN_HOST_DEVICE Scalar* residual(index_t back) const {
+      return residuals + (back - 1) * k;
+    }
+    Lanes& lanes;
     index_t k;
     Scalar* residuals;
     Scalar* z;
@@ -274,19 +280,20 @@ struct basin_preserving {
     Scalar* foretold;
     Scalar* way_z;
     Scalar* way_f;
+    Scalar* inner;
   };
 
   /// True iterations after a step to the limit in which it is doubted.
   static constexpr std::int32_t doubted = 8;
 
   template <class Scalar>
-  [[nodiscard]] const leap_tolerances& tolerances(const record<Scalar>& c) const {
+  [[nodiscard]] BASIN_HOST_DEVICE const leap_tolerances& tolerances(const record<Scalar>& c) const {
     return c.trusts ? inside : outside;
   }
 
   /// Puts into the report what the latest fit shows.
   template <class Scalar>
-  static void describe(record<Scalar>& c) {
+  BASIN_HOST_DEVICE static void describe(record<Scalar>& c) {
     c.report.modes = c.shown;
     c.report.rate = static_cast<float>(c.steps.rate());
     c.report.angle = static_cast<float>(c.steps.angle());
@@ -294,7 +301,7 @@ struct basin_preserving {
 
   /// Forgets everything but where the column is.
   template <class Scalar>
-  static void start_again(record<Scalar>& c) {
+  BASIN_HOST_DEVICE static void start_again(record<Scalar>& c) {
     c.known = 0;
     c.foretells = false;
     c.goes_on = false;
@@ -307,17 +314,17 @@ struct basin_preserving {
 
   /// Whether the residual grows behind a step to the limit, and the state before that step has
   /// been put back.
-  template <class Scalar>
-  bool leaves_saddle(record<Scalar>& c, const parts<Scalar>& at, Scalar* z, Scalar* f,
-                     Scalar residual) const {
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE bool leaves_saddle(record<Scalar>& c, const parts<Lanes, Scalar>& at, Scalar* z,
+                                       Scalar* f, Scalar residual) const {
     if (!(c.settled_at > 0)) return false;
     if (++c.calm >= doubted) c.settled_at = 0;
     constexpr double growth = 1.02;
-    const double noise = 10 * rounding(z, at.k);
+    const double noise = 10 * rounding(at.lanes, z, at.k);
     const auto square = static_cast<double>(residual);
     if (!(square > growth * growth * c.settled_at && square > noise * noise)) return false;
-    std::copy_n(at.way_z, at.k, z);
-    std::copy_n(at.way_f, at.k, f);
+    at.lanes.copy(at.way_z, at.k, z);
+    at.lanes.copy(at.way_f, at.k, f);
     start_again(c);
     ++c.report.taken_back;
     c.saddle = true;
@@ -325,26 +332,27 @@ struct basin_preserving {
   }
 
   /// Keeps the state before a leap.
-  template <class Scalar>
-  static void remember(const parts<Scalar>& at, const Scalar* z, const Scalar* f) {
-    std::copy_n(z, at.k, at.z);
-    std::copy_n(f, at.k, at.f);
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE static void remember(const parts<Lanes, Scalar>& at, const Scalar* z,
+                                         const Scalar* f) {
+    at.lanes.copy(z, at.k, at.z);
+    at.lanes.copy(f, at.k, at.f);
   }
 
   /// The error that a residual f(z) - z may have by rounding alone.
-  template <class Scalar>
-  static double rounding(const Scalar* z, index_t k) {
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE static double rounding(Lanes& lanes, const Scalar* z, index_t k) {
     constexpr double few = 4;
     return few * static_cast<double>(std::numeric_limits<Scalar>::epsilon()) *
-           std::sqrt(static_cast<double>(detail::squared_norm(z, k)));
+           std::sqrt(static_cast<double>(lanes.dot(z, z, k)));
   }
   /// What the residual may keep of itself where the limit was gone to.
   static constexpr double halving = 0.5;
 
   /// Compares r with what was foretold, renews the recurrence, and keeps r.
-  template <class Scalar>
-  void take_residual(record<Scalar>& c, const parts<Scalar>& at, const Scalar* r,
-                     double noise) const {
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE void take_residual(record<Scalar>& c, const parts<Lanes, Scalar>& at,
+                                       const Scalar* r, double noise) const {
     Scalar* const r1 = at.residual(1);
     Scalar* const r2 = at.residual(2);
     Scalar* const r3 = at.residual(3);
@@ -353,13 +361,13 @@ struct basin_preserving {
     if (c.known >= 2) {
       compared = c.foretells;
       tells = c.foretells && c.steps.second != 0;
-      c.error = c.foretells ? c.steps.error(r, r1, r2, noise, at.k) : 1.0;
-      c.steps = detail::step_recurrence::fit(r, r1, r2, r3, c.known >= 3, at.k);
+      c.error = c.foretells ? c.steps.error(at.lanes, r, r1, r2, noise, at.k) : 1.0;
+      c.steps = detail::step_recurrence::fit(at.lanes, r, r1, r2, r3, c.known >= 3, at.k);
       c.foretells = true;
     } else if (c.known == 1 && c.foretells) {
       // Behind a leap: what was foretold there is no ground for a fit, so one term.
-      c.steps = detail::step_recurrence::fit(r, r1, at.k);
-      c.error = c.steps.error(r, r1, r1, noise, at.k);
+      c.steps = detail::step_recurrence::fit(at.lanes, r, r1, at.k);
+      c.error = c.steps.error(at.lanes, r, r1, r1, noise, at.k);
       compared = true;
     }
     c.fitted = compared && (tells || c.error <= inside.linearity);
@@ -367,59 +375,58 @@ struct basin_preserving {
       c.shown = c.steps.modes(c.error <= inside.linearity, slow);
       if (c.report.leaps + c.report.limits == 0) describe(c);
     }
-    std::copy_n(r2, at.k, r3);
-    std::copy_n(r1, at.k, r2);
-    std::copy_n(r, at.k, r1);
+    at.lanes.copy(r2, at.k, r3);
+    at.lanes.copy(r1, at.k, r2);
+    at.lanes.copy(r, at.k, r1);
     c.known = std::min(c.known + 1, 3);
   }
 
   /// Whether the inner accelerator goes to where the recurrence ends, within half of the way.
-  template <class Scalar>
-  bool agrees(const record<Scalar>& c, const parts<Scalar>& at, const Scalar* z,
-              const Scalar* limit) const {
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE bool agrees(const record<Scalar>& c, const parts<Lanes, Scalar>& at,
+                                const Scalar* z, const Scalar* limit) const {
     const double scale = 1 / (1 - c.steps.first - c.steps.second);
-    double apart = 0;
-    double way = 0;
-    for (index_t i = 0; i < at.k; ++i) {
+    double sums[2] = {0, 0};  // of the squares of the difference and of the way
+    at.lanes.sum(at.k, sums, [&](index_t i, double* s) {
       const double rest = scale * (static_cast<double>(at.residual(1)[i]) +
                                    c.steps.second * static_cast<double>(at.residual(2)[i]));
       const double difference = static_cast<double>(limit[i] - z[i]) - rest;
-      apart += difference * difference;
-      way += rest * rest;
-    }
-    return apart <= 0.25 * way;
+      s[0] += difference * difference;
+      s[1] += rest * rest;
+    });
+    return sums[0] <= 0.25 * sums[1];
   }
 
   /// Moves z to where the trajectory is foretold to be, or to its limit.
   /// @return whether that is a finite place
-  template <class Scalar>
-  bool leap(record<Scalar>& c, const parts<Scalar>& at, Scalar* z, const Scalar* f,
-            const Scalar* limit) const {
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE bool leap(record<Scalar>& c, const parts<Lanes, Scalar>& at, Scalar* z,
+                              const Scalar* f, const Scalar* limit) const {
     const auto h = static_cast<index_t>(c.length);
     const double rate = c.steps.rate();
     if (!(rate >= slow)) return false;
     const bool to_limit = !c.saddle && c.declines >= declines_to_limit && rate < 1 &&
                           std::pow(rate, static_cast<double>(h)) < settling;
     const auto w = c.steps.after(h);
-    if (!std::isfinite(w.sum_now) || !std::isfinite(w.sum_before)) return false;
+    if (!is_finite(w.sum_now) || !is_finite(w.sum_before)) return false;
     if (to_limit && !agrees(c, at, z, limit)) return false;
     remember(at, z, f);
     if (to_limit) {
       if (!(c.settled_at > 0)) {  // else the way before is still in doubt
-        std::copy_n(z, at.k, at.way_z);
-        std::copy_n(f, at.k, at.way_f);
+        at.lanes.copy(z, at.k, at.way_z);
+        at.lanes.copy(f, at.k, at.way_f);
       }
-      std::copy_n(limit, at.k, z);
+      at.lanes.copy(limit, at.k, z);
     } else {
       const Scalar* const now = at.residual(1);
       const Scalar* const before = at.residual(2);
       const auto combine = [&](double a, double b, index_t i) {
         return static_cast<Scalar>(a) * now[i] + static_cast<Scalar>(b) * before[i];
       };
-      for (index_t i = 0; i < at.k; ++i) {
+      at.lanes.each(at.k, [&](index_t i) {
         z[i] += combine(w.sum_now, w.sum_before, i);
         at.foretold[i] = combine(w.now, w.before, i);
-      }
+      });
     }
     c.latest = to_limit ? c.settled : c.leapt;
     ++(to_limit ? c.report.limits : c.report.leaps);

@@ -10,6 +10,7 @@
 
 #include <basin/core/error.hpp>
 #include <basin/core/finite.hpp>
+#include <basin/core/host_device.hpp>
 #include <basin/solver/column_accelerator.hpp>
 #include <basin/solver/updated_qr.hpp>
 
@@ -57,27 +58,30 @@ struct broyden {
   };
   [[nodiscard]] index_t memory(index_t k) const { return 2 * k * (window + 1); }
 
-  template <class Scalar>
-  void advance(record<Scalar>& c, Scalar* memory, Scalar* z, Scalar* f, index_t k) const {
+  [[nodiscard]] index_t scratch(index_t) const { return window; }
+
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE void advance(Lanes& lanes, record<Scalar>& c, Scalar* memory, Scalar* z,
+                                 Scalar* f, index_t k) const {
     const parts<Scalar> at(*this, memory, k);
     Scalar* const r = f;  // f(z) is z + r
-    for (index_t i = 0; i < k; ++i) r[i] = f[i] - z[i];
+    lanes.each(k, [&](index_t i) { r[i] = f[i] - z[i]; });
     if (c.started) {
-      update(c, at, z, r);
+      update(lanes, c, at, z, r, k);
     } else {
       c.least = std::numeric_limits<Scalar>::infinity();
     }
     c.started = true;
-    std::copy_n(z, k, at.z);
-    std::copy_n(r, k, at.r);
+    lanes.copy(z, k, at.z);
+    lanes.copy(r, k, at.r);
     c.accelerated = c.size > 0;
-    multiply(c, at, r);
-    for (index_t i = 0; i < k; ++i) z[i] -= r[i];
+    multiply(lanes, at.us, at.ws, c.size, r, k);
+    lanes.each(k, [&](index_t i) { z[i] -= r[i]; });
   }
 
-  template <class Scalar>
-  bool review(record<Scalar>& c, Scalar* memory, Scalar* z, Scalar* f, index_t k,
-              Scalar residual) const {
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE bool review(Lanes& lanes, record<Scalar>& c, Scalar* memory, Scalar* z,
+                                Scalar* f, index_t k, Scalar residual) const {
     const auto most = static_cast<Scalar>(growth * growth);
     const bool bad = !is_finite(residual) || residual / most > c.least;
     if (!bad || !c.accelerated) {
@@ -85,10 +89,10 @@ struct broyden {
       return false;
     }
     const parts<Scalar> at(*this, memory, k);
-    for (index_t i = 0; i < k; ++i) {
+    lanes.each(k, [&](index_t i) {
       z[i] = at.z[i];
       f[i] = at.z[i] + at.r[i];
-    }
+    });
     c = {};
     return true;
   }
@@ -97,58 +101,49 @@ struct broyden {
   /// H = -I + Σ u_i w_i^T, and the latest state with its residual.
   template <class Scalar>
   struct parts {
-    parts(const broyden& a, Scalar* memory, index_t k_)
-        : k(k_), us(memory), ws(us + a.window * k_), z(ws + a.window * k_), r(z + k_) {}
-    [[nodiscard]] Scalar* u(index_t i) const { return us + i * k; }
-    [[nodiscard]] Scalar* w(index_t i) const { return ws + i * k; }
-    index_t k;
+    BASIN_HOST_DEVICE parts(const broyden& a, Scalar* memory, index_t k)
+        : us(memory), ws(us + a.window * k), z(ws + a.window * k), r(z + k) {}
     Scalar* us;
     Scalar* ws;
     Scalar* z;
     Scalar* r;
   };
 
-  /// x = H x.
-  template <class Scalar>
-  static void multiply(const record<Scalar>& c, const parts<Scalar>& at, Scalar* x) {
-    Scalar along[detail::UpdatedQr<Scalar>::limit];
-    for (index_t i = 0; i < c.size; ++i) along[i] = detail::dot(at.w(i), x, at.k);
-    for (index_t e = 0; e < at.k; ++e) x[e] = -x[e];
-    for (index_t i = 0; i < c.size; ++i) detail::add_scaled(along[i], at.u(i), x, at.k);
-  }
-  /// x = H^T x.
-  template <class Scalar>
-  static void multiply_transposed(const record<Scalar>& c, const parts<Scalar>& at, Scalar* x) {
-    Scalar along[detail::UpdatedQr<Scalar>::limit];
-    for (index_t i = 0; i < c.size; ++i) along[i] = detail::dot(at.u(i), x, at.k);
-    for (index_t e = 0; e < at.k; ++e) x[e] = -x[e];
-    for (index_t i = 0; i < c.size; ++i) detail::add_scaled(along[i], at.w(i), x, at.k);
+  /// x = (-I + Σ u_i w_i^T) x of some updates: H x, and H^T x where u and w change places.
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE static void multiply(Lanes& lanes, const Scalar* us, const Scalar* ws,
+                                         index_t size, Scalar* x, index_t k) {
+    const auto along = lanes.array(size);
+    lanes.dots(ws, k, size, x, k, along.data());
+    lanes.each(k, [&](index_t e) { x[e] = -x[e]; });
+    for (index_t i = 0; i < size; ++i) lanes.add_scaled(along[i], us + i * k, x, k);
   }
 
-  template <class Scalar>
-  void update(record<Scalar>& c, const parts<Scalar>& at, const Scalar* z, const Scalar* r) const {
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE void update(Lanes& lanes, record<Scalar>& c, const parts<Scalar>& at,
+                                const Scalar* z, const Scalar* r, index_t k) const {
     if (c.size == window) c.size = 0;
-    Scalar* const u = at.u(c.size);
-    Scalar* const w = at.w(c.size);
+    Scalar* const u = at.us + c.size * k;
+    Scalar* const w = at.ws + c.size * k;
     // The arrays of the state before become the step and the change of the residual.
-    for (index_t i = 0; i < at.k; ++i) {
+    lanes.each(k, [&](index_t i) {
       at.z[i] = z[i] - at.z[i];
       at.r[i] = r[i] - at.r[i];
-    }
-    std::copy_n(at.r, at.k, u);
-    multiply(c, at, u);
-    for (index_t i = 0; i < at.k; ++i) u[i] = at.z[i] - u[i];
+    });
+    lanes.copy(at.r, k, u);
+    multiply(lanes, at.us, at.ws, c.size, u, k);
+    lanes.each(k, [&](index_t i) { u[i] = at.z[i] - u[i]; });
     if (type == broyden_type::good) {
-      std::copy_n(at.z, at.k, w);
-      multiply_transposed(c, at, w);
+      lanes.copy(at.z, k, w);
+      multiply(lanes, at.ws, at.us, c.size, w, k);
     } else {
-      std::copy_n(at.r, at.k, w);
+      lanes.copy(at.r, k, w);
     }
-    const Scalar denominator = detail::dot(w, at.r, at.k);
-    const Scalar size = std::sqrt(detail::dot(w, w, at.k) * detail::dot(at.r, at.r, at.k));
+    const Scalar denominator = lanes.dot(w, at.r, k);
+    const Scalar size = std::sqrt(lanes.dot(w, w, k) * lanes.dot(at.r, at.r, k));
     // Nearly orthogonal: the update would be of any size.
     if (!(std::abs(denominator) > 16 * std::numeric_limits<Scalar>::epsilon() * size)) return;
-    for (index_t i = 0; i < at.k; ++i) u[i] /= denominator;
+    lanes.each(k, [&](index_t i) { u[i] /= denominator; });
     ++c.size;
   }
 };

@@ -25,7 +25,7 @@ namespace basin {
 /// What identifies the kind of run that a checkpoint belongs to.
 struct checkpoint_header {
   std::uint64_t magic = 0x31504b4e49534142;  // "BASINKP1"
-  std::uint32_t version = 1;
+  std::uint32_t version = 2;
   std::uint32_t scalar_size = 0;
   std::int64_t dimension = 0;
   std::int64_t size = 0;      ///< number of starts

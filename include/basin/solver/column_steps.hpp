@@ -140,6 +140,14 @@ void write_answer(FixedPointResult<Backend>& result, index_t start, status outco
                                                      : 0;
 }
 
+/// Counts evaluations that products with the Jacobian stand for.
+template <class Scalar>
+struct add_evaluations {
+  column_record<Scalar>* records;
+  const index_t* spent;
+  BASIN_HOST_DEVICE void operator()(index_t j) const { records[j].evaluations += spent[j]; }
+};
+
 /// Takes the answers of chosen columns out of their records.
 template <class Scalar>
 struct gather_answers {

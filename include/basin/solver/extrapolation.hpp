@@ -7,9 +7,11 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include <basin/core/error.hpp>
 #include <basin/core/finite.hpp>
+#include <basin/core/host_device.hpp>
 #include <basin/solver/column_accelerator.hpp>
 #include <basin/solver/updated_qr.hpp>
 
@@ -62,8 +64,13 @@ struct extrapolation {
            (by_qr ? detail::UpdatedQr<double>::memory(k, modes(k) + 1) : (2 * modes(k) + 1) * k);
   }
 
-  template <class Scalar>
-  void advance(record<Scalar>& c, Scalar* memory, Scalar* z, Scalar* f, index_t k) const {
+  [[nodiscard]] index_t scratch(index_t k) const {
+    return by_qr ? 2 * (modes(k) + 1) : (2 * modes(k) + 1) * k;
+  }
+
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE void advance(Lanes& lanes, record<Scalar>& c, Scalar* memory, Scalar* z,
+                                 Scalar* f, index_t k) const {
     Scalar* const first = memory;
     Scalar* const last_z = first + k;
     Scalar* const last_f = last_z + k;
@@ -71,60 +78,75 @@ struct extrapolation {
     c.extrapolated = false;
     if (c.count == 0) {
       c.size = 0;
-      std::copy_n(z, k, first);
+      lanes.copy(z, k, first);
     }
     ++c.count;
     bool complete;
     if constexpr (by_qr) {
-      const detail::UpdatedQr<Scalar> qr(rest, k, modes(k) + 1, c.size);
+      const detail::UpdatedQr<Scalar, Lanes> qr(lanes, rest, k, modes(k) + 1, c.size);
       Scalar* const r = qr.q(c.size);
-      for (index_t i = 0; i < k; ++i) r[i] = f[i] - z[i];
+      lanes.each(k, [&](index_t i) { r[i] = f[i] - z[i]; });
       const bool independent = qr.append();
       complete = !independent || c.count == modes(k) + 1;
-      if (complete && foretell(qr, independent, first, last_z)) c.extrapolated = true;
+      if (complete && foretell(lanes, qr, independent, first, last_z, k)) c.extrapolated = true;
     } else {
       complete = c.count == 2 * modes(k) + 1;
-      std::copy_n(z, k, rest + (c.count - 1) * k);
-      if (complete && epsilon(rest, 2 * modes(k) + 1, k)) {
-        std::copy_n(rest, k, last_z);
+      lanes.copy(z, k, rest + (c.count - 1) * k);
+      if (complete && epsilon(lanes, rest, 2 * modes(k) + 1, k)) {
+        lanes.copy(rest, k, last_z);
         c.extrapolated = true;
       }
     }
     if (complete) c.count = 0;
     if (c.extrapolated) {
-      for (index_t i = 0; i < k; ++i) std::swap(z[i], last_z[i]);
-      std::copy_n(f, k, last_f);
-      c.residual = detail::squared_distance(last_z, f, k);
+      lanes.each(k, [&](index_t i) { std::swap(z[i], last_z[i]); });
+      lanes.copy(f, k, last_f);
+      c.residual = lanes.squared_distance(last_z, f, k);
     } else {
-      std::copy_n(f, k, z);
+      lanes.copy(f, k, z);
     }
   }
 
-  template <class Scalar>
-  bool review(record<Scalar>& c, Scalar* memory, Scalar* z, Scalar* f, index_t k,
-              Scalar residual) const {
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE bool review(Lanes& lanes, record<Scalar>& c, Scalar* memory, Scalar* z,
+                                Scalar* f, index_t k, Scalar residual) const {
     if (!std::exchange(c.extrapolated, false)) return false;
     if (is_finite(residual) && residual <= static_cast<Scalar>(growth * growth) * c.residual) {
       return false;
     }
-    std::copy_n(memory + k, k, z);
-    std::copy_n(memory + 2 * k, k, f);
+    lanes.copy(memory + k, k, z);
+    lanes.copy(memory + 2 * k, k, f);
     return true;
   }
 
  private:
   static constexpr bool by_qr = Method != extrapolation_method::vector_epsilon;
 
-  [[nodiscard]] index_t modes(index_t k) const { return std::min(window, k); }
+  [[nodiscard]] BASIN_HOST_DEVICE index_t modes(index_t k) const { return std::min(window, k); }
 
   /// limit = z_0 + Σ_i (γ_{i+1} + ... + γ_n) r_i.
   /// @param independent whether the last r is a column of the factorisation; if not, its
   ///   coefficients by the others still stand behind the last column
-  template <class Scalar>
-  static bool foretell(const detail::UpdatedQr<Scalar>& qr, bool independent, const Scalar* first,
-                       Scalar* limit) {
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE static bool foretell(Lanes& lanes, const detail::UpdatedQr<Scalar, Lanes>& qr,
+                                         bool independent, const Scalar* first, Scalar* limit,
+                                         index_t k) {
     const index_t n = independent ? qr.size() - 1 : qr.size();  // of the last r
-    Scalar gamma[detail::UpdatedQr<Scalar>::limit];
+    const auto along = lanes.array(n + 1);
+    const auto weight = lanes.array(n + 1);
+    const bool finite =
+        lanes.once([&] { return combination(qr, independent, n, along.data(), weight.data()); });
+    if (!finite) return false;
+    lanes.copy(first, k, limit);
+    for (index_t i = 0; i < n; ++i) lanes.add_scaled(along[i], qr.q(i), limit, k);
+    return true;
+  }
+  /// R (γ_{i+1} + ... + γ_n)_i in the place of gamma.
+  /// @return whether all is finite
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE static bool combination(const detail::UpdatedQr<Scalar, Lanes>& qr,
+                                            bool independent, index_t n, Scalar* gamma,
+                                            Scalar* weight) {
     if (Method == extrapolation_method::reduced_rank && independent) {
       // R^T R d = (1, ..., 1), γ = d / Σ d.
       for (index_t i = 0; i <= n; ++i) {
@@ -141,7 +163,6 @@ struct extrapolation {
     Scalar sum = 0;
     for (index_t i = 0; i <= n; ++i) sum += gamma[i];
     // What is left of γ behind i, then R times it.
-    Scalar weight[detail::UpdatedQr<Scalar>::limit];
     Scalar behind = 0;
     for (index_t i = n - 1; i >= 0; --i) weight[i] = behind += gamma[i + 1] / sum;
     for (index_t i = 0; i < n; ++i) {
@@ -150,37 +171,33 @@ struct extrapolation {
       if (!is_finite(along)) return false;
       gamma[i] = along;
     }
-    std::copy_n(first, limit_size(qr), limit);
-    for (index_t i = 0; i < n; ++i) detail::add_scaled(gamma[i], qr.q(i), limit, limit_size(qr));
     return true;
-  }
-  template <class Scalar>
-  static index_t limit_size(const detail::UpdatedQr<Scalar>& qr) {
-    return qr.q(1) - qr.q(0);
   }
 
   /// The vector ε algorithm in place, with the inverse x / ‖x‖²: x[0 ... count-1] are the
   /// iterates; the answer takes the place of the first.
-  template <class Scalar>
-  static bool epsilon(Scalar* x, index_t count, index_t k) {
-    scratch_scope scope;
-    Scalar* const older = scope.get<Scalar>(count * k);  // column before the present one
-    std::fill_n(older, count * k, Scalar(0));
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE static bool epsilon(Lanes& lanes, Scalar* x, index_t count, index_t k) {
+    const auto older = lanes.array(count * k);  // column before the present one
+    lanes.each(k, [&](index_t i) {
+      for (index_t j = 0; j < count; ++j) older[j * k + i] = 0;
+    });
     for (index_t left = count - 1; left > 0; --left) {
       for (index_t j = 0; j < left; ++j) {
         Scalar* const here = x + j * k;
         const Scalar* const next = here + k;
-        Scalar* const before = older + (j + 1) * k;
-        const Scalar square = detail::sum_of_squared_differences(here, next, k);
+        const Scalar* const before = older.data() + (j + 1) * k;
+        Scalar* const kept = older.data() + j * k;
+        const Scalar square = lanes.sum_of_squared_differences(here, next, k);
         if (!(square > 0) || !is_finite(square)) return false;
-        for (index_t i = 0; i < k; ++i) {
+        lanes.each(k, [&](index_t i) {
           const Scalar value = before[i] + (next[i] - here[i]) / square;
-          older[j * k + i] = here[i];
+          kept[i] = here[i];
           here[i] = value;
-        }
+        });
       }
     }
-    return detail::all_finite(x, k);
+    return lanes.all_finite(x, k);
   }
 };
 

@@ -486,11 +486,11 @@ class FixedPointSolver {
   template <class B, class Memory>
   void advance_batch(const B& be, run_state<B>& run, Memory& memory) {
     if constexpr (takes_products<Memory>) {
-      std::vector<index_t> spent(static_cast<std::size_t>(run.active));
+      auto spent = be.template make_buffer<index_t>(run.active);
       memory.advance(be, map_, run.Z, run.F, array_view<index_t>(spent), run.active);
-      for (index_t j = 0; j < run.active; ++j) {
-        run.records[static_cast<std::size_t>(j)].evaluations += spent[static_cast<std::size_t>(j)];
-      }
+      for_each_index(be, run.active,
+                     detail::add_evaluations<typename B::scalar>{raw_address(run.records.data()),
+                                                                 raw_address(spent.data())});
     } else {
       memory.advance(be, run.Z, run.F, run.active);
     }

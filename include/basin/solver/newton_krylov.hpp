@@ -3,17 +3,19 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
-#include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <basin/backend/archive.hpp>
 #include <basin/backend/array_view.hpp>
 #include <basin/backend/cpu.hpp>
 #include <basin/core/error.hpp>
 #include <basin/core/finite.hpp>
+#include <basin/core/host_device.hpp>
+#include <basin/core/index.hpp>
 #include <basin/map/derivative.hpp>
 #include <basin/solver/accelerator.hpp>
 #include <basin/solver/gmres.hpp>
@@ -34,8 +36,11 @@ namespace basin {
 /// `max_evaluations`. It finds fixed points, not attractors: unstable ones as easily as stable
 /// ones. See basin_preserving.hpp for what stays in its basin.
 ///
-/// Memory: 3 k numbers a column, and at most 64 MiB, or one column's (basis + 1) k numbers if
-/// that is more. Cost of a step without the map's: some 4 k m² flops for m products.
+/// Memory: 3 k numbers a column, and for Krylov spaces at most 64 MiB, or one column's
+/// (basis + 1) k numbers if that is more. Cost of a step without the map's: some 4 k m² flops for m
+/// products. On a device a warp works on a column; its Hessenberg matrix stays there, in one lane.
+/// Each dimension of the spaces waits for the device once, to know which columns are left, and
+/// moves 32 bytes a column; the iteration besides waits once, for 16 bytes a column.
 ///
 /// @code
 /// #include <iostream>
@@ -90,84 +95,197 @@ struct newton_krylov {
   class state;
 };
 
-/// What a run remembers, on the CPU.
+namespace detail {
+
+/// What Newton's method remembers of a column beside its states.
+struct newton_record {
+  double forcing = 0;       ///< η of the latest step; 0: there was none
+  double square = 0;        ///< ‖r‖² where it began
+  std::int32_t halved = 0;  ///< times that the step has been halved
+  bool newton = false;      ///< the latest state is not f(z)
+};
+/// The next step of a column, which is none of the record's before it is known.
+struct newton_step {
+  double square = 0;  ///< ‖r‖²
+  bool fresh = false;
+};
+
+/// The columns of a batch and what is remembered of them.
+template <class Scalar>
+struct newton_columns {
+  newton_record* records;
+  newton_step* steps;
+  double* goals;  ///< η of the next step
+  index_t* products;
+  std::uint8_t* good;
+  Scalar *z, *f, *step;  ///< where the latest step began, f there, and the whole step
+  Scalar *Z, *F;
+  index_t k;
+
+  /// Share of the step after some halvings.
+  [[nodiscard]] BASIN_HOST_DEVICE static double share(std::int32_t halved) {
+    double share = 1;
+    for (std::int32_t i = 0; i < halved; ++i) share /= 2;
+    return share;
+  }
+};
+
+/// The residual and its forcing term, of columns that begin a step.
+template <class Scalar>
+struct begin_newton_step {
+  newton_columns<Scalar> at;
+  double first, largest;
+
+  template <class Lanes>
+  BASIN_HOST_DEVICE void operator()(Lanes& lanes, index_t j) const {
+    const newton_record c = at.records[j];
+    const bool fresh = c.halved == 0;
+    double square = 0;
+    if (fresh) {
+      const Scalar* const z = at.Z + j * at.k;
+      const Scalar* const f = at.F + j * at.k;
+      Scalar* const r = at.step + j * at.k;  // which the step replaces
+      square = static_cast<double>(lanes.squared_distance(z, f, at.k));
+      lanes.each(at.k, [&](index_t i) { r[i] = f[i] - z[i]; });
+    }
+    lanes.aside([&] {
+      at.steps[j] = {square, fresh};
+      at.goals[j] = forcing_term(c, square);
+      at.products[j] = 0;
+      at.good[j] = 0;
+    });
+  }
+
+ private:
+  /// η for the next step of a column, from ‖r‖².
+  [[nodiscard]] BASIN_HOST_DEVICE double forcing_term(const newton_record& c, double square) const {
+    double next = first;
+    if (c.forcing > 0 && c.square > 0) {
+      next = 0.9 * square / c.square;
+      const double floor = 0.9 * c.forcing * c.forcing;
+      if (floor > 0.1) next = std::max(next, floor);
+    }
+    return std::clamp(next, 1e-8, largest);
+  }
+};
+
+/// Z = the next states.
+template <class Scalar>
+struct take_newton_step {
+  newton_columns<Scalar> at;
+  index_t* spent;
+
+  template <class Lanes>
+  BASIN_HOST_DEVICE void operator()(Lanes& lanes, index_t j) const {
+    Scalar* const from = at.z + j * at.k;
+    Scalar* const value = at.f + j * at.k;
+    const Scalar* const step = at.step + j * at.k;
+    Scalar* const z = at.Z + j * at.k;
+    lanes.aside([&] { spent[j] += 2 * at.products[j]; });
+    lanes.update(at.records[j], [&](newton_record& c) {
+      if (c.halved == 0) {
+        c.newton = at.good[j] != 0;
+        c.forcing = at.goals[j];
+        c.square = at.steps[j].square;
+        lanes.copy(z, at.k, from);
+        lanes.copy(at.F + j * at.k, at.k, value);
+      }
+      if (c.newton) {
+        const auto share = static_cast<Scalar>(at.share(c.halved));
+        lanes.each(at.k, [&](index_t i) { z[i] = from[i] + share * step[i]; });
+      } else {
+        lanes.copy(value, at.k, z);
+        c.halved = 0;
+      }
+    });
+  }
+};
+
+/// Takes steps back that do not lower the residual enough.
+template <class Scalar>
+struct review_newton_step {
+  newton_columns<Scalar> at;
+  Scalar* residuals;
+  index_t halvings;
+
+  template <class Lanes>
+  BASIN_HOST_DEVICE void operator()(Lanes& lanes, index_t j) const {
+    const Scalar residual = residuals[j];
+    lanes.update(at.records[j], [&](newton_record& c) {
+      if (!c.newton) return;
+      const double enough = 1 - 1e-4 * at.share(c.halved) * (1 - c.forcing);
+      const auto square = static_cast<double>(residual);
+      if (is_finite(residual) && square <= enough * enough * c.square) {
+        c.halved = 0;
+        return;
+      }
+      lanes.copy(at.z + j * at.k, at.k, at.Z + j * at.k);
+      lanes.copy(at.f + j * at.k, at.k, at.F + j * at.k);
+      lanes.once([&] { residuals[j] = static_cast<Scalar>(c.square); });
+      if (++c.halved > halvings) c.newton = false;  // the next state is f(z)
+    });
+  }
+};
+
+/// Record to[i] = record from[i].
+struct move_newton_records {
+  newton_record* records;
+  const index_t* from;
+  const index_t* to;
+  BASIN_HOST_DEVICE void operator()(index_t i) const { records[to[i]] = records[from[i]]; }
+};
+
+}  // namespace detail
+
+/// What a run remembers, in the backend's memory.
 template <class Backend>
 class newton_krylov::state {
-  static_assert(std::same_as<Backend, cpu<typename Backend::scalar>>,
-                "newton_krylov runs on the CPU");
-
  public:
   using scalar = typename Backend::scalar;
   using matrix = typename Backend::matrix;
   static constexpr bool takes_products = true;
 
   state(const newton_krylov& settings, const Backend& be, index_t k, index_t columns)
-      : settings_(settings),
-        gmres_(settings.basis),
+      : be_(be),
+        settings_(settings),
+        gmres_(be, settings.basis, k, columns),
         z_(be.make_matrix(k, columns)),
         f_(be.make_matrix(k, columns)),
         step_(be.make_matrix(k, columns)),
-        records_(static_cast<std::size_t>(columns)) {}
+        records_(be.template make_buffer<detail::newton_record>(columns)),
+        steps_(be.template make_buffer<detail::newton_step>(columns)),
+        goals_(be.template make_buffer<double>(columns)),
+        products_(be.template make_buffer<index_t>(columns)),
+        good_(be.template make_buffer<std::uint8_t>(columns)),
+        host_steps_(static_cast<std::size_t>(columns)) {
+    fresh_.reserve(static_cast<std::size_t>(columns));
+  }
 
-  /// @param spent evaluations that products stand for are added to it, by column
+  /// @param spent in the backend's memory: evaluations that products stand for are added to it, by
+  ///   column
   template <class Map>
     requires has_jvp<Map, Backend>
   void advance(const Backend& be, Map& map, matrix& Z, matrix& F, array_view<index_t> spent,
                index_t n) {
-    const auto size = static_cast<std::size_t>(n);
-    std::vector<index_t> fresh;
-    std::vector<double> goals(size);
-    std::vector<double> squares(size);
+    const auto at = columns_of(Z, F);
+    share_out(be, n, detail::begin_newton_step<scalar>{at, settings_.forcing, settings_.largest});
+    download_array(be, array_view<const detail::newton_step>(steps_).first(n),
+                   array_view<detail::newton_step>(host_steps_).first(n));
+    fresh_.clear();
     for (index_t j = 0; j < n; ++j) {
-      if (of(j).halved > 0) continue;
-      const auto at = static_cast<std::size_t>(j);
-      fresh.push_back(j);
-      squares[at] = static_cast<double>(detail::squared_distance(Z.col(j).data(), F.col(j).data(),
-                                                                 static_cast<index_t>(Z.rows())));
-      goals[at] = forcing_term(of(j), squares[at]);
-      step_.col(j) = F.col(j) - Z.col(j);  // the residual, which the step replaces
+      if (host_steps_[static_cast<std::size_t>(j)].fresh) fresh_.push_back(j);
     }
     // A map may throw in a product: until then nothing has changed that the step begins from.
-    std::vector<index_t> products(size);
-    std::vector<std::uint8_t> good(size);
-    gmres_.solve(be, map, Z, step_, step_, fresh, goals, products, good);
-    for_each_index(be, n, [&](index_t j) {
-      const auto at = static_cast<std::size_t>(j);
-      record& c = of(j);
-      spent[j] += 2 * products[at];
-      if (c.halved == 0) {
-        c.newton = good[at] != 0;
-        c.forcing = goals[at];
-        c.square = squares[at];
-        z_.col(j) = Z.col(j);
-        f_.col(j) = F.col(j);
-      }
-      if (c.newton) {
-        Z.col(j) = z_.col(j) + static_cast<scalar>(std::ldexp(1.0, -c.halved)) * step_.col(j);
-      } else {
-        Z.col(j) = f_.col(j);
-        c.halved = 0;
-      }
-    });
+    gmres_.solve(be, map, Z, step_, step_, fresh_, array_view<const double>(goals_),
+                 array_view<index_t>(products_), array_view<std::uint8_t>(good_));
+    share_out(be, n, detail::take_newton_step<scalar>{at, spent.data});
   }
 
   /// Takes steps back that do not lower the residual enough.
   void review(const Backend& be, matrix& Z, matrix& F, array_view<scalar> residuals, index_t n) {
-    for_each_index(be, n, [&](index_t j) {
-      record& c = of(j);
-      if (!c.newton) return;
-      const double share = std::ldexp(1.0, -c.halved);
-      const double enough = 1 - 1e-4 * share * (1 - c.forcing);
-      const auto square = static_cast<double>(residuals[j]);
-      if (is_finite(residuals[j]) && square <= enough * enough * c.square) {
-        c.halved = 0;
-        return;
-      }
-      Z.col(j) = z_.col(j);
-      F.col(j) = f_.col(j);
-      residuals[j] = static_cast<scalar>(c.square);
-      if (++c.halved > settings_.halvings) c.newton = false;  // the next state is f(z)
-    });
+    share_out(
+        be, n,
+        detail::review_newton_step<scalar>{columns_of(Z, F), residuals.data, settings_.halvings});
   }
 
   void move_columns(const Backend& be, array_view<const index_t> from,
@@ -177,40 +295,42 @@ class newton_krylov::state {
       basin::move_columns(be, columns(be, std::as_const(*X), 0, all), from, to,
                           columns(be, *X, 0, all));
     }
-    for (index_t i = 0; i < from.size; ++i) of(to[i]) = of(from[i]);
+    for_each_index(be, from.size,
+                   detail::move_newton_records{raw_address(records_.data()), from.data, to.data});
   }
   template <class Archive>
   void archive(Archive& archive) {
     for (matrix* X : {&z_, &f_, &step_}) {
-      archive.array(X->data(), static_cast<index_t>(X->size()));
+      detail::archive_matrix(be_, archive, *X, static_cast<index_t>(X->cols()));
     }
-    archive.array(records_.data(), static_cast<index_t>(records_.size()));
+    detail::archive_array(be_, archive, array_view<detail::newton_record>(records_));
   }
 
  private:
-  struct record {
-    double forcing = 0;       ///< η of the latest step; 0: there was none
-    double square = 0;        ///< ‖r‖² where it began
-    std::int32_t halved = 0;  ///< times that the step has been halved
-    bool newton = false;      ///< the latest state is not f(z)
-  };
-
-  /// η for the next step of a column, from ‖r‖².
-  [[nodiscard]] double forcing_term(const record& c, double square) const {
-    double next = settings_.forcing;
-    if (c.forcing > 0 && c.square > 0) {
-      next = 0.9 * square / c.square;
-      const double floor = 0.9 * c.forcing * c.forcing;
-      if (floor > 0.1) next = std::max(next, floor);
-    }
-    return std::clamp(next, 1e-8, settings_.largest);
+  [[nodiscard]] detail::newton_columns<scalar> columns_of(matrix& Z, matrix& F) {
+    return {
+        raw_address(records_.data()),  raw_address(steps_.data()),    raw_address(goals_.data()),
+        raw_address(products_.data()), raw_address(good_.data()),     raw_address(z_.data()),
+        raw_address(f_.data()),        raw_address(step_.data()),     raw_address(Z.data()),
+        raw_address(F.data()),         static_cast<index_t>(Z.rows())};
   }
-  [[nodiscard]] record& of(index_t j) { return records_[static_cast<std::size_t>(j)]; }
+  template <class Work>
+  void share_out(const Backend& be, index_t n, const Work& work) const {
+    for_each_in_lanes(be, n, work, 0, array_view<scalar>(),
+                      std::max<index_t>(1, 4096 / (static_cast<index_t>(z_.rows()) + 16)));
+  }
 
+  Backend be_;
   newton_krylov settings_;
-  detail::Gmres<scalar> gmres_;
-  matrix z_, f_, step_;  ///< where the latest step began, f there, and the whole step
-  std::vector<record> records_;
+  detail::Gmres<Backend> gmres_;
+  matrix z_, f_, step_;
+  typename Backend::template buffer<detail::newton_record> records_;
+  typename Backend::template buffer<detail::newton_step> steps_;
+  typename Backend::template buffer<double> goals_;
+  typename Backend::template buffer<index_t> products_;
+  typename Backend::template buffer<std::uint8_t> good_;
+  std::vector<detail::newton_step> host_steps_;
+  std::vector<index_t> fresh_;
 };
 
 }  // namespace basin

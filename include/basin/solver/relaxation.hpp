@@ -11,8 +11,8 @@
 
 #include <basin/core/error.hpp>
 #include <basin/core/finite.hpp>
+#include <basin/core/host_device.hpp>
 #include <basin/solver/column_accelerator.hpp>
-#include <basin/solver/updated_qr.hpp>
 
 namespace basin {
 
@@ -39,40 +39,42 @@ struct aitken {
   };
   [[nodiscard]] index_t memory(index_t k) const { return 2 * k; }
 
-  template <class Scalar>
-  void advance(record<Scalar>& c, Scalar* memory, Scalar* z, Scalar* f, index_t k) const {
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE void advance(Lanes& lanes, record<Scalar>& c, Scalar* memory, Scalar* z,
+                                 Scalar* f, index_t k) const {
     Scalar* const last_r = memory;
     Scalar* const last_z = memory + k;
     if (c.started) {
-      Scalar along = 0;
-      Scalar square = 0;
-      for (index_t i = 0; i < k; ++i) {
+      Scalar sums[2] = {0, 0};
+      lanes.sum(k, sums, [&](index_t i, Scalar* s) {
         const Scalar change = (f[i] - z[i]) - last_r[i];
-        along += last_r[i] * change;
-        square += change * change;
-      }
+        s[0] += last_r[i] * change;
+        s[1] += change * change;
+      });
+      const Scalar along = sums[0];
+      const Scalar square = sums[1];
       const auto most = static_cast<Scalar>(largest);
       const Scalar factor = square > 0 ? -c.factor * along / square : Scalar(1);
       // Of a vanishing ω nothing would be left.
       c.factor = std::abs(factor) * most >= 1 ? std::clamp(factor, -most, most) : Scalar(1);
     }
     c.started = true;
-    for (index_t i = 0; i < k; ++i) {
+    lanes.each(k, [&](index_t i) {
       const Scalar r = f[i] - z[i];
       last_r[i] = r;
       last_z[i] = z[i];
       z[i] += c.factor * r;
-    }
+    });
   }
 
-  template <class Scalar>
-  bool review(record<Scalar>& c, Scalar* memory, Scalar* z, Scalar* f, index_t k,
-              Scalar residual) const {
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE bool review(Lanes& lanes, record<Scalar>& c, Scalar* memory, Scalar* z,
+                                Scalar* f, index_t k, Scalar residual) const {
     if (is_finite(residual) || !c.started || c.factor == Scalar(1)) return false;
-    for (index_t i = 0; i < k; ++i) {
+    lanes.each(k, [&](index_t i) {
       z[i] = memory[k + i];
       f[i] = z[i] + memory[i];
-    }
+    });
     c = {};
     return true;
   }
@@ -101,36 +103,37 @@ struct steffensen {
   };
   [[nodiscard]] index_t memory(index_t k) const { return 3 * k; }
 
-  template <class Scalar>
-  void advance(record<Scalar>& c, Scalar* memory, Scalar* z, Scalar* f, index_t k) const {
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE void advance(Lanes& lanes, record<Scalar>& c, Scalar* memory, Scalar* z,
+                                 Scalar* f, index_t k) const {
     Scalar* const first = memory;
     Scalar* const last_z = memory + k;
     Scalar* const last_f = memory + 2 * k;
     c.leapt = c.middle;
     if (!c.middle) {
-      std::copy_n(z, k, first);
-      std::copy_n(f, k, z);
+      lanes.copy(z, k, first);
+      lanes.copy(f, k, z);
     } else {
-      std::copy_n(z, k, last_z);
-      std::copy_n(f, k, last_f);
-      for (index_t i = 0; i < k; ++i) {
+      lanes.copy(z, k, last_z);
+      lanes.copy(f, k, last_f);
+      lanes.each(k, [&](index_t i) {
         const Scalar step = z[i] - first[i];
         const Scalar bend = (f[i] - z[i]) - step;
         const Scalar move = -step * step / bend;
         const Scalar most = static_cast<Scalar>(reach) * (std::abs(step) + std::abs(f[i] - z[i]));
         z[i] = bend != 0 && std::abs(move) <= most ? first[i] + move : f[i];
-      }
+      });
     }
     c.middle = !c.middle;
   }
 
-  template <class Scalar>
-  bool review(record<Scalar>& c, Scalar* memory, Scalar* z, Scalar* f, index_t k,
-              Scalar residual) const {
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE bool review(Lanes& lanes, record<Scalar>& c, Scalar* memory, Scalar* z,
+                                Scalar* f, index_t k, Scalar residual) const {
     if (is_finite(residual) || !c.leapt) return false;
     // f(f(z)) is taken: the state before with its value, which begins a cycle.
-    std::copy_n(memory + k, k, z);
-    std::copy_n(memory + 2 * k, k, f);
+    lanes.copy(memory + k, k, z);
+    lanes.copy(memory + 2 * k, k, f);
     c = {};
     return true;
   }
@@ -165,8 +168,9 @@ struct chebyshev {
   };
   [[nodiscard]] index_t memory(index_t k) const { return k; }
 
-  template <class Scalar>
-  void advance(record<Scalar>& c, Scalar* memory, Scalar* z, Scalar* f, index_t k) const {
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE void advance(Lanes& lanes, record<Scalar>& c, Scalar* memory, Scalar* z,
+                                 Scalar* f, index_t k) const {
     const auto gamma = static_cast<Scalar>(2 / (2 - least - most));
     const double sigma = (most - least) / (2 - least - most);
     if (c.steps == 1) {
@@ -174,11 +178,11 @@ struct chebyshev {
     } else if (c.steps > 1) {
       c.factor = static_cast<Scalar>(1 / (1 - sigma * sigma * static_cast<double>(c.factor) / 4));
     }
-    for (index_t i = 0; i < k; ++i) {
+    lanes.each(k, [&](index_t i) {
       const Scalar last = c.steps > 0 ? memory[i] : z[i];
       memory[i] = z[i];
       z[i] = last + c.factor * (z[i] + gamma * (f[i] - z[i]) - last);
-    }
+    });
     c.steps = std::min(c.steps + 1, 2);
   }
 };

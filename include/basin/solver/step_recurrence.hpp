@@ -2,12 +2,11 @@
 /// A linear recurrence through the steps of a trajectory.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 
+#include <basin/core/host_device.hpp>
 #include <basin/core/index.hpp>
 #include <basin/solver/acceleration_report.hpp>
-#include <basin/solver/updated_qr.hpp>
 
 namespace basin::detail {
 
@@ -20,11 +19,12 @@ struct step_recurrence {
 
   /// The recurrence that fits r = first r1 + second r2 and, where `with_third`,
   /// r1 = first r2 + second r3 best; of one term where the two are nearly parallel.
-  template <class Scalar>
-  static step_recurrence fit(const Scalar* r, const Scalar* r1, const Scalar* r2, const Scalar* r3,
-                             bool with_third, index_t k) {
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE static step_recurrence fit(Lanes& lanes, const Scalar* r, const Scalar* r1,
+                                               const Scalar* r2, const Scalar* r3, bool with_third,
+                                               index_t k) {
     const auto product = [&](const Scalar* x, const Scalar* y) {
-      return static_cast<double>(dot(x, y, k));
+      return static_cast<double>(lanes.dot(x, y, k));
     };
     double g11 = product(r1, r1);
     double g12 = product(r1, r2);
@@ -47,32 +47,34 @@ struct step_recurrence {
   }
 
   /// The recurrence of one term that fits r = first r1 best.
-  template <class Scalar>
-  static step_recurrence fit(const Scalar* r, const Scalar* r1, index_t k) {
-    return {static_cast<double>(dot(r, r1, k)) / static_cast<double>(dot(r1, r1, k)), 0};
+  template <class Lanes, class Scalar>
+  BASIN_HOST_DEVICE static step_recurrence fit(Lanes& lanes, const Scalar* r, const Scalar* r1,
+                                               index_t k) {
+    return {static_cast<double>(lanes.dot(r, r1, k)) / static_cast<double>(lanes.dot(r1, r1, k)),
+            0};
   }
 
   /// (‖first r1 + second r2 - r‖ - noise) / ‖r‖.
-  template <class Scalar>
-  [[nodiscard]] double error(const Scalar* r, const Scalar* r1, const Scalar* r2, double noise,
-                             index_t k) const {
-    double sum = 0;
-    for (index_t i = 0; i < k; ++i) {
+  template <class Lanes, class Scalar>
+  [[nodiscard]] BASIN_HOST_DEVICE double error(Lanes& lanes, const Scalar* r, const Scalar* r1,
+                                               const Scalar* r2, double noise, index_t k) const {
+    double square[1] = {0};
+    lanes.sum(k, square, [&](index_t i, double* sum) {
       const double e = first * static_cast<double>(r1[i]) + second * static_cast<double>(r2[i]) -
                        static_cast<double>(r[i]);
-      sum += e * e;
-    }
-    return (std::sqrt(sum) - noise) / std::sqrt(static_cast<double>(dot(r, r, k)));
+      sum[0] += e * e;
+    });
+    return (std::sqrt(square[0]) - noise) / std::sqrt(static_cast<double>(lanes.dot(r, r, k)));
   }
 
   /// Largest modulus of the roots of x² = first x + second: the rate of the slower mode.
-  [[nodiscard]] double rate() const {
+  [[nodiscard]] BASIN_HOST_DEVICE double rate() const {
     const double discriminant = first * first / 4 + second;
     return discriminant >= 0 ? std::abs(first / 2) + std::sqrt(discriminant) : std::sqrt(-second);
   }
 
   /// Of the roots where they are a complex pair, else 0.
-  [[nodiscard]] double angle() const {
+  [[nodiscard]] BASIN_HOST_DEVICE double angle() const {
     const double discriminant = first * first / 4 + second;
     return discriminant < 0 ? std::atan2(std::sqrt(-discriminant), first / 2) : 0.0;
   }
@@ -80,7 +82,7 @@ struct step_recurrence {
   /// What it shows of the map's slowest modes.
   /// @param foretells whether the steps follow it
   /// @param slow the rate below which a mode is fast
-  [[nodiscard]] dominant_modes modes(bool foretells, double slow) const {
+  [[nodiscard]] BASIN_HOST_DEVICE dominant_modes modes(bool foretells, double slow) const {
     if (!foretells) return dominant_modes::many;
     if (rate() < slow) return dominant_modes::fast;
     const double discriminant = first * first / 4 + second;
@@ -92,7 +94,7 @@ struct step_recurrence {
 
   /// Whether every mode of it decays without turning: real roots in [0, 1), or one of them
   /// above -1/2, which is soon gone.
-  [[nodiscard]] bool is_monotone() const {
+  [[nodiscard]] BASIN_HOST_DEVICE bool is_monotone() const {
     const double discriminant = first * first / 4 + second;
     if (!(discriminant >= 0)) return false;
     const double half = std::sqrt(discriminant);
@@ -104,7 +106,7 @@ struct step_recurrence {
     double now = 1, before = 0;          ///< in r_{t+h}
     double sum_now = 0, sum_before = 0;  ///< in the sum: what z moves by in h steps
   };
-  [[nodiscard]] weights after(index_t h) const {
+  [[nodiscard]] BASIN_HOST_DEVICE weights after(index_t h) const {
     weights w;
     for (index_t i = 0; i < h; ++i) {
       w.sum_now += w.now;
