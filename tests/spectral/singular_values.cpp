@@ -15,6 +15,7 @@
 #include "../one_thread.hpp"
 #include "../solver/maps.hpp"
 #include "matrices.hpp"
+#include "singular_suite.hpp"
 
 using basin::index_t;
 using basin::singular_value_method;
@@ -42,32 +43,8 @@ double residual(const Eigen::MatrixXd& J, const basin::SingularValues& s, index_
 }  // namespace
 
 TEST_CASE("singular values of matrices that are known", "[spectral]") {
-  for (const auto method : methods) {
-    INFO("method " << static_cast<int>(method));
-    const auto check = [&](const Eigen::MatrixXd& J, const std::vector<double>& known) {
-      const auto found = of(J, {.count = static_cast<index_t>(known.size()), .method = method});
-      CHECK(found.status == spectral_status::converged);
-      CHECK(found.dense == (method == singular_value_method::dense));
-      REQUIRE(found.size() == static_cast<index_t>(known.size()));
-      for (std::size_t i = 0; i < known.size(); ++i) {
-        CHECK(found.values[static_cast<index_t>(i)] ==
-              Approx(known[i]).margin(1e-12 * std::max(1.0, known[0])));
-      }
-      CHECK(found.residual.maxCoeff() <= 1e-8);
-    };
-    check(Eigen::MatrixXd::Constant(1, 1, -3), {3});
-    check(Eigen::Vector4d(1, -5, 0, 2).asDiagonal(), {5, 2, 1, 0});
-    check(2 * matrices::orthogonal(30, 3), {2, 2, 2});
-    check(Eigen::MatrixXd::Zero(7, 7), {0, 0, 0});
-    const Eigen::VectorXd u = maps::starts(40, 1, 1), v = maps::starts(40, 1, 2);
-    check(u * v.transpose(), {u.norm() * v.norm(), 0, 0});
-    // (0 1; 0 0): eigenvalues 0, norm 1.
-    check(matrices::jordan(2, 0, 1), {1, 0});
-    // A multiple value among others, where the space closes.
-    Eigen::VectorXd diagonal = Eigen::VectorXd::Constant(50, 1);
-    diagonal.head(3).setConstant(4);
-    check(diagonal.asDiagonal(), {4, 4, 4, 1, 1});
-  }
+  spectra::known_singular_values(one);
+  spectra::singular_values_of_many_shapes(one);
 }
 
 TEST_CASE("singular values and vectors agree with Eigen's", "[spectral]") {

@@ -129,7 +129,7 @@ template <backend B, class Map>
 [[nodiscard]] std::vector<index_t> assign(const B& be, Map& map, const std::vector<Cluster>& known,
                                           const FixedPointResult<B>& found,
                                           const by_distance& options = {}) {
-  return detail::in_double(be, map, [&](const auto& exact, Map& f) {
+  return detail::in_double(be, map, [&](const auto& exact, auto& f) {
     return detail::assign_ends(be, found, exact, f, known, options);
   });
 }

@@ -58,11 +58,11 @@ struct Chamfer {
 
 namespace detail {
 
-template <std::floating_point S, class Left, class Right>
-[[nodiscard]] double directed_chamfer(const cpu<S>& be, const Left& from, const Right& to,
+template <class B, class Left, class Right>
+[[nodiscard]] double directed_chamfer(const B& be, const Left& from, const Right& to,
                                       double largest, point_metric metric) {
   if (metric == point_metric::cosine) {
-    const CosinePairs<Left, Right> pairs(be, from, to, Eigen::VectorXd::Zero(from.rows()));
+    const CosinePairs<Left, Right> pairs(host_of(be), from, to, Eigen::VectorXd::Zero(from.rows()));
     return nearest_columns(be, pairs).value.mean();
   }
   const EuclideanPairs<Left, Right> pairs(from, to, largest);
@@ -79,7 +79,9 @@ template <std::floating_point S, class Left, class Right>
 /// where the sets are equal. The paper (Fumero et al. 2025, Figure 3d) gives a "similarity" without
 /// a formula; of the cosine metric 1 - `average()` is one.
 ///
-/// Distances are by differences in double, on the host, whatever the backend.
+/// Distances are by differences in double, whatever the backend. A program with a device includes
+/// attractor/cuda/nearest.hpp, and the search runs there; of points that are there already see
+/// attractor/cuda/sets.hpp.
 ///
 /// @param A k × M in host memory, float or double
 /// @param B k × N
@@ -113,8 +115,8 @@ template <basin::backend Backend, class First, class Second>
       std::max(detail::require_points(host, "chamfer", "point of the first set", a),
                detail::require_points(host, "chamfer", "point of the second set", b));
   require_size("chamfer", "number of rows of the second set", b.rows(), a.rows());
-  return {detail::directed_chamfer(host, a, b, largest, options.metric),
-          detail::directed_chamfer(host, b, a, largest, options.metric)};
+  return {detail::directed_chamfer(be, a, b, largest, options.metric),
+          detail::directed_chamfer(be, b, a, largest, options.metric)};
 }
 
 }  // namespace basin

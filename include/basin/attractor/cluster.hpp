@@ -15,6 +15,7 @@
 
 #include <basin/attractor/clustering.hpp>
 #include <basin/attractor/fixed_groups.hpp>
+#include <basin/map/hosted.hpp>
 #include <basin/map/power.hpp>
 #include <basin/solver/result.hpp>
 
@@ -46,12 +47,19 @@ template <backend B>
   return host.template cast<double>();
 }
 
-/// Calls body(be, map) with the map in double on the host where it can be evaluated there, else
-/// on its own backend.
+/// Calls body(be, map) with the map in double on the host: as it is where it can be evaluated
+/// there, or from a device in double; else on its own backend.
 template <backend B, class Map, class Body>
 auto in_double(const B& be, Map& map, Body&& body) {
-  if constexpr (std::is_same_v<B, cpu<double>> || !latent_map<Map, cpu<double>>) {
+  if constexpr (std::is_same_v<B, cpu<double>>) {
     return body(be, map);
+  } else if constexpr (!latent_map<Map, cpu<double>>) {
+    if constexpr (std::is_same_v<typename B::scalar, double>) {
+      HostedMap<B, Map> hosted(be, map);
+      return body(cpu<double>(), hosted);
+    } else {
+      return body(be, map);
+    }
   } else if constexpr (std::is_same_v<B, cpu<float>>) {
     return body(cpu<double>(be.threads()), map);
   } else {
@@ -280,7 +288,8 @@ template <backend B, backend E, class Map>
 ///
 /// @param be of the run
 /// @param map of the run. Where it can be evaluated in double on the CPU, it is, as columnwise
-///   maps and lambdas can; a network in float cannot, see the overload with another map
+///   maps and lambdas can; a network in float cannot, see the overload with another map. A map in
+///   double that a device alone can evaluate is evaluated there, and all else is the same
 /// @param found k × N ends
 /// @return labels for the N columns and the clusters, the largest first, those of one size by
 ///   their first column
@@ -291,6 +300,12 @@ template <backend B, backend E, class Map>
 /// products with the Jacobian and 2/3 k³ flops an iteration of Newton's method. Groups in which
 /// some end is farther from that fixed point than its own error allows are followed, up to 4,096
 /// evaluations an end, to where they come to rest.
+///
+/// With a device the ends come to the host once, k N numbers, and linkage is the host's: ends are
+/// clumps, in which a tree decides pairs of nodes and never looks at the k N² / 2 differences of
+/// all pairs. An evaluation moves 2 k numbers an end, or where ends come to rest two in sixteen:
+/// the four that all ends need are few beside the iterations that led there. Newton's k × k systems
+/// are solved on the host, one a group.
 ///
 /// @code
 /// #include <iostream>
@@ -318,7 +333,7 @@ template <backend B, class Map>
   requires latent_map<Map, B>
 [[nodiscard]] Clustering cluster(const B& be, Map& map, const FixedPointResult<B>& found,
                                  const by_distance& options = {}) {
-  return detail::in_double(be, map, [&](const auto& exact, Map& f) {
+  return detail::in_double(be, map, [&](const auto& exact, auto& f) {
     return detail::cluster_ends(be, found, exact, f, options);
   });
 }

@@ -23,6 +23,16 @@ namespace basin::detail {
 /// Beyond it squares of distances could overflow.
 inline constexpr double largest_magnitude = 1e150;
 
+/// The largest |x| of column j, if squares of it are finite.
+/// @throws argument_error that names the column if it is not finite or too large
+inline double require_magnitude(std::string_view where, std::string_view what, double most,
+                                index_t j) {
+  const bool finite = is_finite(most);
+  if (finite && most <= largest_magnitude) return most;
+  throw argument_error(std::string(where) + ": " + std::string(what) + " " + std::to_string(j) +
+                       (finite ? " is beyond 1e150" : " is not finite"));
+}
+
 /// The largest |x| of column j.
 /// @param what one of the columns, as the user knows it
 /// @throws argument_error that names the column if it is not finite or too large for squares
@@ -36,11 +46,7 @@ template <class Derived>
   for (index_t i = 0; i < X.rows(); ++i) {
     largest = std::max(largest, std::bit_cast<bits>(X(i, j)) << 1 >> 1);
   }
-  const auto most = static_cast<double>(std::bit_cast<scalar>(largest));
-  const bool finite = is_finite(most);
-  if (finite && most <= largest_magnitude) return most;
-  throw argument_error(std::string(where) + ": " + std::string(what) + " " + std::to_string(j) +
-                       (finite ? " is beyond 1e150" : " is not finite"));
+  return require_magnitude(where, what, static_cast<double>(std::bit_cast<scalar>(largest)), j);
 }
 
 /// The largest |x|, 0 where there are none.
@@ -64,6 +70,28 @@ template <std::floating_point S, class Derived>
                      std::to_string(X.rows()) + " x " + std::to_string(X.cols()));
   }
   return largest_entry(be, where, what, X);
+}
+
+/// Throws unless the norm of column j is that of a direction, or is not finite.
+inline void require_direction(std::string_view where, std::string_view what, double norm,
+                              index_t j) {
+  require(norm > 0 || !is_finite(norm), where,
+          std::string(what) + " " + std::to_string(j) + " is zero and cannot be normalised");
+}
+
+/// Columns of norm 1, in double; those that are not finite stay so.
+/// @throws argument_error that names a column that is zero
+template <class Derived>
+[[nodiscard]] Eigen::MatrixXd normalized_columns(std::string_view where, std::string_view what,
+                                                 const Eigen::MatrixBase<Derived>& X) {
+  Eigen::MatrixXd Y = X.template cast<double>();
+  for (index_t j = 0; j < Y.cols(); ++j) {
+    const double norm = Y.col(j).stableNorm();
+    // Which may overlook a NaN beside zeros.
+    if (all_finite(Y.col(j).data(), Y.rows())) require_direction(where, what, norm, j);
+    Y.col(j) /= norm;
+  }
+  return Y;
 }
 
 /// The mean of the columns in double. The second pass takes away what the first has rounded, so

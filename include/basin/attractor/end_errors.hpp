@@ -109,6 +109,19 @@ template <backend B, class Map>
   return 8e4 * std::numeric_limits<double>::epsilon() * z.stableNorm();
 }
 
+/// Z after some iterations, and one iteration before: from a device nothing else comes back.
+template <backend B, class Map>
+void iterate_on(const B& be, Map& map, Eigen::MatrixXd& Z, int times, Eigen::MatrixXd& before) {
+  if constexpr (requires { map.iterate(Z, times, before); }) {
+    map.iterate(Z, times, before);
+  } else {
+    for (int t = 0; t < times; ++t) {
+      before.swap(Z);
+      Z = evaluate_on(be, map, before);
+    }
+  }
+}
+
 /// Ends after so many iterations that their steps are rounding, or a millionth of the first: at
 /// most 4,096.
 template <backend B, class Map>
@@ -120,14 +133,13 @@ template <backend B, class Map>
   std::vector<index_t> open;
   for (index_t j = 0; j < ends.cols(); ++j) open.push_back(j);
   for (int done = 0; done < most && !open.empty(); done += look) {
-    Eigen::MatrixXd now = states(Eigen::all, open);
-    Eigen::VectorXd step;
-    for (int t = 0; t < look; ++t) {
-      Eigen::MatrixXd next = evaluate_on(be, map, now);
-      step = (next - now).colwise().norm();
-      now.swap(next);
-      if (done == 0 && t == 0) first = step;
+    Eigen::MatrixXd now = states(Eigen::all, open), before;
+    if (done == 0) {
+      iterate_on(be, map, now, 1, before);
+      first = (now - before).colwise().norm();
     }
+    iterate_on(be, map, now, done == 0 ? look - 1 : look, before);
+    const Eigen::VectorXd step = (now - before).colwise().norm();
     evaluations += look * now.cols();
     std::vector<index_t> still;
     for (std::size_t i = 0; i < open.size(); ++i) {

@@ -34,13 +34,33 @@ struct Memorization {
   std::vector<index_t> nearest;  ///< the image's index, of equal cosines the first
 };
 
+namespace detail {
+
+/// The coefficient by the least 1 - cos of each attractor.
+[[nodiscard]] inline Memorization memorization_of(NearestColumns found) {
+  const index_t m = found.value.size();
+  Memorization answer;
+  answer.similarity = 1 - found.value.array();
+  answer.nearest = std::move(found.index);
+  answer.mean = answer.similarity.mean();
+  if (m > 1) {
+    answer.deviation = std::sqrt((answer.similarity.array() - answer.mean).square().sum() /
+                                 static_cast<double>(m - 1));
+  }
+  return answer;
+}
+
+}  // namespace detail
+
 /// mem(z*) = max over images x of cos(D(z*), x), and its mean over the attractors (Fumero et al.
 /// 2025, section 3.2, who print min, but say the closest). 1 is an attractor that is an image up to
 /// its brightness. What a value means is told by the same number for images that the network has
 /// not seen.
 ///
 /// The cosine of a column that is zero, or if `centered` the mean image to rounding, is 0, as in
-/// scikit-learn. Cosines are computed by differences in double, on the host, whatever the backend.
+/// scikit-learn. Cosines are computed by differences in double, whatever the backend. A program
+/// with a device includes attractor/cuda/nearest.hpp, and the search runs there; of points that are
+/// there already see attractor/cuda/sets.hpp.
 ///
 /// @param decoded n × M in host memory, float or double: attractors through the decoder
 /// @param images n × N, the training images
@@ -76,20 +96,10 @@ template <basin::backend B, class Decoded, class Images>
   (void)detail::require_points(host, "memorization", "decoded attractor", attractors);
   (void)detail::require_points(host, "memorization", "image", training);
   require_size("memorization", "number of rows of the images", training.rows(), attractors.rows());
-  const index_t m = attractors.cols();
   const detail::CosinePairs<left, right> pairs(
       host, attractors, training,
       options.centered ? detail::mean_column(training) : Eigen::VectorXd::Zero(training.rows()));
-  detail::NearestColumns found = detail::nearest_columns(host, pairs);
-  Memorization answer;
-  answer.similarity = 1 - found.value.array();
-  answer.nearest = std::move(found.index);
-  answer.mean = answer.similarity.mean();
-  if (m > 1) {
-    answer.deviation = std::sqrt((answer.similarity.array() - answer.mean).square().sum() /
-                                 static_cast<double>(m - 1));
-  }
-  return answer;
+  return detail::memorization_of(detail::nearest_columns(be, pairs));
 }
 
 }  // namespace basin

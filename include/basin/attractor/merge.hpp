@@ -208,9 +208,9 @@ template <backend B, class Map>
   periods.erase(std::unique(periods.begin(), periods.end()), periods.end());
   index_t evaluations = 0;
   if (options.continua) {
-    detail::in_double(be, map, [&](const auto& exact, Map& f) {
+    detail::in_double(be, map, [&](const auto& exact, auto& f) {
       for (const index_t period : periods) {
-        auto iterate = power(detail::MapReference<Map>(f), static_cast<int>(period));
+        auto iterate = power(detail::MapReference(f), static_cast<int>(period));
         index_t powers = 0;
         detail::link_by_continuum(exact, iterate, all, fresh, period, options.marginal_band, links,
                                   powers);

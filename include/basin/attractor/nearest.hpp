@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,8 @@
 
 #include <basin/attractor/column_sets.hpp>
 #include <basin/backend/cpu.hpp>
+#include <basin/backend/device.hpp>
+#include <basin/backend/host.hpp>
 #include <basin/core/error.hpp>
 #include <basin/core/finite.hpp>
 #include <basin/core/index.hpp>
@@ -27,6 +30,24 @@ struct Neighbours {
   Eigen::MatrixX<index_t> index;  ///< K × N
   Eigen::MatrixXd distance;       ///< K × N, Euclidean
 };
+
+namespace detail {
+
+/// Throws unless `rows` × n samples can be searched for K of `size` references of k rows.
+inline void require_search(index_t rows, index_t n, index_t k, index_t size, index_t neighbours,
+                           const std::vector<index_t>& excluded) {
+  require_size("nearest", "number of rows of the samples", rows, k);
+  if (!excluded.empty()) {
+    require_size("nearest", "number of excluded references", static_cast<index_t>(excluded.size()),
+                 n);
+  }
+  const index_t available = size - (excluded.empty() ? 0 : 1);
+  require(
+      neighbours >= 1 && neighbours <= available, "nearest",
+      std::to_string(neighbours) + " neighbours of " + std::to_string(available) + " references");
+}
+
+}  // namespace detail
 
 /// References that are searched many times.
 ///
@@ -125,15 +146,7 @@ class NearestReferences {
     // Expressions are evaluated once.
     const Eigen::Ref<const Eigen::MatrixX<typename Derived::Scalar>> X = samples.derived();
     const index_t n = X.cols();
-    require_size("nearest", "number of rows of the samples", X.rows(), dimension());
-    if (!excluded.empty()) {
-      require_size("nearest", "number of excluded references",
-                   static_cast<index_t>(excluded.size()), n);
-    }
-    const index_t available = size() - (excluded.empty() ? 0 : 1);
-    require(
-        neighbours >= 1 && neighbours <= available, "nearest",
-        std::to_string(neighbours) + " neighbours of " + std::to_string(available) + " references");
+    detail::require_search(X.rows(), n, dimension(), size(), neighbours, excluded);
     const double largest = std::max(largest_, detail::largest_entry(be, "nearest", "sample", X));
     Neighbours found{Eigen::MatrixX<index_t>(neighbours, n), Eigen::MatrixXd(neighbours, n)};
     if (n == 0) return found;
@@ -313,5 +326,29 @@ class NearestReferences {
 template <class Derived>
 NearestReferences(const cpu<typename Derived::Scalar>&,
                   const Eigen::MatrixBase<Derived>&) -> NearestReferences<typename Derived::Scalar>;
+
+namespace detail {
+
+/// How references are searched for a backend: by the threads of the host, or on the device.
+template <class B, std::floating_point Scalar>
+struct nearest_search {
+  using type = NearestReferences<Scalar>;
+  /// The context that it runs on.
+  [[nodiscard]] static auto context(const B& be) { return host_of(be); }
+  /// Columns in double, of norm 1 if `normalized`, as a search takes them.
+  template <class Host, class Derived>
+  [[nodiscard]] static Eigen::MatrixXd points(const Host&, std::string_view where,
+                                              std::string_view what,
+                                              const Eigen::MatrixBase<Derived>& X,
+                                              bool normalized) {
+    return normalized ? normalized_columns(where, what, X)
+                      : Eigen::MatrixXd(X.template cast<double>());
+  }
+};
+/// To be had from attractor/cuda/nearest.hpp.
+template <std::floating_point Product, std::floating_point Scalar>
+struct nearest_search<cuda<Product>, Scalar>;
+
+}  // namespace detail
 
 }  // namespace basin

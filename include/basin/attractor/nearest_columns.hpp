@@ -12,6 +12,7 @@
 
 #include <basin/attractor/nearest.hpp>
 #include <basin/backend/cpu.hpp>
+#include <basin/backend/host.hpp>
 #include <basin/core/index.hpp>
 
 namespace basin::detail {
@@ -117,9 +118,13 @@ struct NearestColumns {
 
 /// The search, block by block, so that no second copy of either matrix is needed: see
 /// NearestReferences. Memory: at most some 100 MB for up to 100,000 rows. Cost: 2 k M N flops in
-/// float.
-template <std::floating_point S, class Pairs>
-[[nodiscard]] NearestColumns nearest_columns(const cpu<S>& be, const Pairs& pairs) {
+/// float. For a device, those on the device, and the blocks of either side are uploaded in double
+/// for each block of the other.
+template <class B, class Pairs>
+[[nodiscard]] NearestColumns nearest_columns(const B& backend, const Pairs& pairs) {
+  using search_type = nearest_search<B, double>;
+  const auto be = host_of(backend);
+  const auto on = search_type::context(backend);
   const index_t k = pairs.dimension(), m = pairs.lefts(), n = pairs.rights();
   const index_t width = std::clamp<index_t>((index_t{1} << 21) / k, 64, index_t{1} << 12);
   NearestColumns found{std::vector<index_t>(static_cast<std::size_t>(m)), Eigen::VectorXd(m)};
@@ -128,12 +133,12 @@ template <std::floating_point S, class Pairs>
     const index_t rights = std::min(width, n - j0);
     Eigen::MatrixXd right(k, rights);
     for_each_column(be, k, rights, [&](index_t j) { pairs.right(j0 + j, right.col(j)); });
-    const NearestReferences<double> search(be, std::move(right));
+    const typename search_type::type search(on, std::move(right));
     for (index_t i0 = 0; i0 < m; i0 += width) {
       const index_t lefts = std::min(width, m - i0);
       Eigen::MatrixXd left(k, lefts);
       for_each_column(be, k, lefts, [&](index_t i) { pairs.left(i0 + i, left.col(i)); });
-      const Neighbours nearest = search.nearest(be, left, 1);
+      const Neighbours nearest = search.nearest(on, left, 1);
       for_each_column(be, k, lefts, [&](index_t i) {
         const index_t j = j0 + nearest.index(0, i);
         const double value = pairs.value(i0 + i, j);

@@ -23,6 +23,7 @@
 
 #include <basin/backend/concept.hpp>
 #include <basin/backend/cpu.hpp>
+#include <basin/backend/device.hpp>
 #include <basin/backend/host.hpp>
 #include <basin/core/checked_file.hpp>
 #include <basin/core/error.hpp>
@@ -125,7 +126,8 @@ class Detector {
   [[nodiscard]] const std::vector<std::int64_t>& known() const noexcept { return known_; }
 
   /// Scores of samples, of trajectories with the map that the attractors are of.
-  /// @param be where the map runs; the rest runs on the host
+  /// @param be where map and score run. A program with a device includes ood/cuda/detector.hpp; the
+  ///   references are uploaded each time, since a detector keeps them in host memory
   /// @param samples k × N in host memory
   /// @throws argument_error that names a sample that is known, or without a map where one is
   ///   needed, and as the scorer
@@ -181,9 +183,15 @@ class Detector {
     }
     if (const auto* s = std::get_if<TrajectoryScorer>(&scorer_)) return trajectories(*s);
     if (const auto* s = std::get_if<KnnScorer>(&scorer_)) {
-      return s->score(detail::host_of(be), samples).scores;
+      if constexpr (is_device_backend<B>) {
+        return BasicKnnScorer<B>::of_stored(be, s->references(), s->options())
+            .score(be, samples)
+            .scores;
+      } else {
+        return s->score(detail::host_of(be), samples).scores;
+      }
     }
-    return std::get<Mahalanobis>(scorer_).score(detail::host_of(be), samples);
+    return std::get<Mahalanobis>(scorer_).score(be, samples);
   }
 
   scorer scorer_;

@@ -13,6 +13,7 @@
 #include <Eigen/Core>
 
 #include <basin/attractor/nearest.hpp>
+#include <basin/backend/concept.hpp>
 #include <basin/backend/cpu.hpp>
 #include <basin/core/error.hpp>
 #include <basin/core/index.hpp>
@@ -53,57 +54,41 @@ struct KnnScores {
   std::string warning;
 };
 
-namespace detail {
-
-/// Columns of norm 1, in double; those that are not finite stay so.
-/// @throws argument_error that names a column that is zero
-template <class Derived>
-[[nodiscard]] Eigen::MatrixXd normalized_columns(const char* what,
-                                                 const Eigen::MatrixBase<Derived>& X) {
-  Eigen::MatrixXd Y = X.template cast<double>();
-  for (index_t j = 0; j < Y.cols(); ++j) {
-    const double norm = Y.col(j).stableNorm();
-    require(norm > 0 || !all_finite(Y.col(j).data(), Y.rows()), "knn_score",
-            std::string(what) + " " + std::to_string(j) + " is zero and cannot be normalised");
-    Y.col(j) /= norm;
-  }
-  return Y;
-}
-
-}  // namespace detail
-
 /// References that score many batches of samples.
-class KnnScorer {
+/// @tparam B where they are searched: `cpu<double>` stands for the host's threads, see `KnnScorer`
+template <class B>
+class BasicKnnScorer {
+  using search = detail::nearest_search<B, double>;
+
  public:
-  /// @param references k × M in host memory
+  /// @param be of any scalar on the host, B itself on a device
+  /// @param references k × M in host memory, or a view of the device's
   /// @throws as `NearestReferences`; argument_error if a setting is out of its range, or a
   ///   reference is zero and is to be normalised
-  template <std::floating_point S, class Derived>
-  KnnScorer(const cpu<S>& be, const Eigen::MatrixBase<Derived>& references,
-            const knn_options& options = {})
+  template <class Context, class References>
+  BasicKnnScorer(const Context& be, const References& references, const knn_options& options = {})
       : options_((options.check(), options)),
-        search_(be, options.normalized ? detail::normalized_columns("reference", references)
-                                       : Eigen::MatrixXd(references.template cast<double>())) {}
+        search_(be, search::points(be, "knn_score", "reference", references, options.normalized)) {}
 
   /// Of the points of `references()`, as they are: with options that normalise, normalised ones.
-  template <std::floating_point S>
-  [[nodiscard]] static KnnScorer of_stored(const cpu<S>& be, const Eigen::MatrixXd& points,
-                                           knn_options options) {
+  template <class Context>
+  [[nodiscard]] static BasicKnnScorer of_stored(const Context& be, const Eigen::MatrixXd& points,
+                                                knn_options options) {
     const bool normalized = std::exchange(options.normalized, false);
-    KnnScorer scorer(be, points, options);
+    BasicKnnScorer scorer(be, points, options);
     scorer.options_.normalized = normalized;
     return scorer;
   }
 
   [[nodiscard]] const knn_options& options() const noexcept { return options_; }
   /// k × M, normalised where that was asked for.
-  [[nodiscard]] const Eigen::MatrixXd& references() const noexcept { return search_.references(); }
+  [[nodiscard]] decltype(auto) references() const noexcept { return search_.references(); }
 
-  /// @param samples k × N in host memory
+  /// @param samples k × N in host memory, or a view of the device's
   /// @throws size_error unless they have k rows; argument_error that names a sample that is not
   ///   finite, or equals a reference without `allow_equal`
-  template <std::floating_point S, class Derived>
-  [[nodiscard]] KnnScores score(const cpu<S>& be, const Eigen::MatrixBase<Derived>& samples) const {
+  template <class Context, class Samples>
+  [[nodiscard]] KnnScores score(const Context& be, const Samples& samples) const {
     const index_t n = samples.cols();
     std::vector<index_t> excluded;
     if (options_.exclude_self) {
@@ -121,9 +106,10 @@ class KnnScorer {
                       std::to_string(available) + " references: all are neighbours";
     }
     const Neighbours nearest =
-        options_.normalized ? search_.nearest(be, detail::normalized_columns("sample", samples),
-                                              found.neighbours, excluded)
-                            : search_.nearest(be, samples, found.neighbours, excluded);
+        options_.normalized
+            ? search_.nearest(be, search::points(be, "knn_score", "sample", samples, true),
+                              found.neighbours, excluded)
+            : search_.nearest(be, samples, found.neighbours, excluded);
     found.scores.resize(n);
     for (index_t j = 0; j < n; ++j) {
       require(options_.allow_equal || nearest.distance(0, j) > 0, "knn_score",
@@ -139,14 +125,18 @@ class KnnScorer {
 
  private:
   knn_options options_;
-  NearestReferences<double> search_;
+  typename search::type search_;
 };
 
+/// References in host memory, searched by the host's threads, whatever the scalar of the context.
+using KnnScorer = BasicKnnScorer<cpu<double>>;
+
 /// Scores of samples by their nearest references, exact to double precision.
-/// @param references k × M in host memory, float or double
-/// @param samples k × N
+/// @param references k × M in host memory, float or double; with a device, a view of its memory too
+/// @param samples k × N, as the references
 /// @throws as `KnnScorer`
-/// Cost: 2 k M N flops in float, see `NearestReferences`.
+/// Cost: 2 k M N flops in float, see `NearestReferences`; a program with a device includes
+/// attractor/cuda/nearest.hpp and pays what `DeviceNearestReferences` says.
 ///
 /// @code
 /// #include <iostream>
@@ -162,11 +152,11 @@ class KnnScorer {
 ///   std::cout << found.scores.transpose() << '\n';  // the second is more foreign
 /// }
 /// @endcode
-template <std::floating_point S, class References, class Samples>
-[[nodiscard]] KnnScores knn_score(const cpu<S>& be, const Eigen::MatrixBase<References>& references,
-                                  const Eigen::MatrixBase<Samples>& samples,
+template <backend B, class References, class Samples>
+[[nodiscard]] KnnScores knn_score(const B& be, const References& references, const Samples& samples,
                                   const knn_options& options = {}) {
-  return KnnScorer(be, references, options).score(be, samples);
+  const auto on = detail::nearest_search<B, double>::context(be);
+  return BasicKnnScorer<B>(on, references, options).score(on, samples);
 }
 
 }  // namespace basin

@@ -15,7 +15,10 @@
 #include <Eigen/Eigenvalues>
 
 #include <basin/attractor/column_sets.hpp>
+#include <basin/backend/concept.hpp>
 #include <basin/backend/cpu.hpp>
+#include <basin/backend/device.hpp>
+#include <basin/backend/host.hpp>
 #include <basin/core/error.hpp>
 #include <basin/core/index.hpp>
 
@@ -120,14 +123,23 @@ class Mahalanobis {
   [[nodiscard]] double amount() const noexcept { return amount_; }
 
   /// min_c (x - μ_c)ᵀ Σ⁻¹ (x - μ_c) of each sample: the higher, the more foreign.
-  /// @param samples k × N in host memory
+  /// @param samples k × N in host memory; with a device, a view of its memory too
   /// @throws size_error unless they have k rows; argument_error that names one that is not finite
-  /// Cost: 2 k (k + C) flops a sample.
-  template <std::floating_point S, class Derived>
-  [[nodiscard]] Eigen::VectorXd score(const cpu<S>& be,
-                                      const Eigen::MatrixBase<Derived>& samples) const {
-    const Eigen::MatrixXd X = samples.template cast<double>();
-    require_size("Mahalanobis", "number of rows of the samples", X.rows(), dimension());
+  /// Cost: 2 k (k + C) flops a sample, in double. A program with a device includes
+  /// ood/cuda/mahalanobis.hpp; whitening and means, k (k + C + 1) numbers, are uploaded each time.
+  template <backend B, class Samples>
+  [[nodiscard]] Eigen::VectorXd score(const B& be, const Samples& samples) const {
+    require_size("Mahalanobis", "number of rows of the samples", samples.rows(), dimension());
+    if constexpr (is_device_backend<B>) {
+      return mahalanobis_distances(be, *this, samples);
+    } else {
+      return score_on_host(detail::host_of(be), samples.template cast<double>());
+    }
+  }
+
+ private:
+  template <std::floating_point S>
+  [[nodiscard]] Eigen::VectorXd score_on_host(const cpu<S>& be, const Eigen::MatrixXd& X) const {
     std::ignore = detail::largest_entry(be, "Mahalanobis", "sample", X);
     Eigen::VectorXd scores(X.cols());
     for_each_index(
@@ -140,7 +152,6 @@ class Mahalanobis {
     return scores;
   }
 
- private:
   /// Takes each class's mean from its columns and gives the means.
   [[nodiscard]] static Eigen::MatrixXd subtract_means(Eigen::MatrixXd& X,
                                                       const std::vector<index_t>& classes) {
@@ -184,8 +195,8 @@ class Mahalanobis {
 };
 
 /// Scores of samples by their Mahalanobis distance, squared, from the nearest mean.
-/// @param references k × M in host memory
-/// @param samples k × N
+/// @param references k × M in host memory, whose covariance the host estimates
+/// @param samples k × N, as `Mahalanobis::score` takes them
 /// @param classes of each reference; empty: all are of one
 /// @throws as `Mahalanobis`
 ///
@@ -203,13 +214,13 @@ class Mahalanobis {
 ///   // the second is the more foreign
 /// }
 /// @endcode
-template <std::floating_point S, class References, class Samples>
-[[nodiscard]] Eigen::VectorXd mahalanobis_score(const cpu<S>& be,
+template <backend B, class References, class Samples>
+[[nodiscard]] Eigen::VectorXd mahalanobis_score(const B& be,
                                                 const Eigen::MatrixBase<References>& references,
-                                                const Eigen::MatrixBase<Samples>& samples,
+                                                const Samples& samples,
                                                 const std::vector<index_t>& classes = {},
                                                 const mahalanobis_options& options = {}) {
-  return Mahalanobis(be, references, classes, options).score(be, samples);
+  return Mahalanobis(detail::host_of(be), references, classes, options).score(be, samples);
 }
 
 }  // namespace basin

@@ -2,13 +2,14 @@
 /// How foreign samples are by how far one step moves them.
 #pragma once
 
-#include <cmath>
+#include <concepts>
 #include <limits>
 
 #include <Eigen/Core>
 
 #include <basin/backend/concept.hpp>
 #include <basin/backend/cpu/columns.hpp>
+#include <basin/backend/device.hpp>
 #include <basin/core/error.hpp>
 #include <basin/core/finite.hpp>
 #include <basin/core/index.hpp>
@@ -17,13 +18,40 @@
 
 namespace basin {
 
+namespace detail {
+
+/// ‖f(z) - z‖₂ on the host.
+template <class B>
+struct StepNorms {
+  template <class Map, class Derived>
+  [[nodiscard]] static Eigen::VectorXd of(const B& be, Map& map,
+                                          const Eigen::MatrixBase<Derived>& samples) {
+    const Eigen::MatrixXd Z = rounded_to<B>(samples.template cast<double>());
+    const Eigen::MatrixXd F = values_at(be, map, Z);
+    Eigen::VectorXd norms(Z.cols());
+    for (index_t j = 0; j < Z.cols(); ++j) {
+      const Eigen::VectorXd step = F.col(j) - Z.col(j);
+      const double norm = step.stableNorm();  // which may overlook a NaN beside zeros
+      const bool finite = is_finite(norm) && all_finite(step.data(), step.size());
+      norms[j] = finite ? norm : std::numeric_limits<double>::quiet_NaN();
+    }
+    return norms;
+  }
+};
+/// To be had from ood/cuda/residual_score.hpp.
+template <std::floating_point Scalar>
+struct StepNorms<cuda<Scalar>>;
+
+}  // namespace detail
+
 /// ‖f(z) - z‖₂ of each sample: the norm of the latent vector field, small where the map was trained
 /// to stay. With the reconstruction map of an autoencoder and images in place of codes it is the
 /// reconstruction error.
-/// @param samples k × N in host memory
+/// @param samples k × N in host memory; with a device, a view of its memory too
 /// @return N; the higher, the more foreign; NaN where f(z) is not finite
 /// @throws size_error unless the map has k rows
-/// Cost: one evaluation a sample.
+/// Cost: one evaluation a sample. A program with a device includes ood/cuda/residual_score.hpp, and
+/// a number a sample comes to the host.
 ///
 /// @code
 /// #include <iostream>
@@ -38,20 +66,10 @@ namespace basin {
 ///   std::cout << basin::residual_score(basin::cpu<double>(), map, samples).transpose() << '\n';
 /// }
 /// @endcode
-template <backend B, class Map, class Derived>
-[[nodiscard]] Eigen::VectorXd residual_score(const B& be, Map& map,
-                                             const Eigen::MatrixBase<Derived>& samples) {
+template <backend B, class Map, class Samples>
+[[nodiscard]] Eigen::VectorXd residual_score(const B& be, Map& map, const Samples& samples) {
   require_dimension("residual_score", map, samples.rows());
-  const Eigen::MatrixXd Z = detail::rounded_to<B>(samples.template cast<double>());
-  const Eigen::MatrixXd F = detail::values_at(be, map, Z);
-  Eigen::VectorXd scores(Z.cols());
-  for (index_t j = 0; j < Z.cols(); ++j) {
-    const Eigen::VectorXd step = F.col(j) - Z.col(j);
-    const double norm = step.stableNorm();  // which may overlook a NaN beside zeros
-    const bool finite = is_finite(norm) && detail::all_finite(step.data(), step.size());
-    scores[j] = finite ? norm : std::numeric_limits<double>::quiet_NaN();
-  }
-  return scores;
+  return detail::StepNorms<B>::of(be, map, samples);
 }
 
 }  // namespace basin

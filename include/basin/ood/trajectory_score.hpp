@@ -16,6 +16,7 @@
 #include <basin/attractor/nearest.hpp>
 #include <basin/backend/concept.hpp>
 #include <basin/backend/cpu.hpp>
+#include <basin/backend/device.hpp>
 #include <basin/backend/host.hpp>
 #include <basin/core/error.hpp>
 #include <basin/core/finite.hpp>
@@ -69,25 +70,75 @@ struct TrajectoryScores {
 
 namespace detail {
 
-/// Sums d(z_i, Z*) while a solver runs: an observer. Distances are computed on the host.
-template <class Host>
+/// d(z, Z*) of some states.
+struct AttractorDistance {
+  Eigen::VectorXd distance;
+  Eigen::VectorX<index_t> nearest;  ///< empty where the distance is the mean
+};
+
+/// Attractors whose distances from states on a backend are asked for: here on the host.
+template <class B>
+class AttractorDistances {
+ public:
+  using host = decltype(host_of(std::declval<const B&>()));
+
+  AttractorDistances(const B& be, const NearestReferences<double>& attractors, bool mean)
+      : be_(be),
+        host_(host_of(be)),
+        mean_(mean),
+        attractors_(attractors),
+        means_(mean ? attractors.references()
+                    : Eigen::MatrixXd(attractors.references().rows(), 0)) {}
+
+  [[nodiscard]] AttractorDistance of(const typename B::const_view& states) {
+    if constexpr (std::same_as<B, host>) {
+      return of_host(states);
+    } else {
+      Eigen::MatrixX<typename B::scalar> copy(states.rows(), states.cols());
+      download(be_, states, copy);
+      return of_host(copy);
+    }
+  }
+
+ private:
+  template <class States>
+  [[nodiscard]] AttractorDistance of_host(const States& states) const {
+    if (mean_) return {means_.distances(host_, states), {}};
+    const Neighbours found = attractors_.nearest(host_, states, 1);
+    return {found.distance.row(0).transpose(), found.index.row(0).transpose()};
+  }
+
+  B be_;
+  host host_;
+  bool mean_;
+  const NearestReferences<double>& attractors_;
+  MeanDistance means_;
+};
+/// To be had from ood/cuda/trajectory_score.hpp.
+template <std::floating_point Product>
+class AttractorDistances<cuda<Product>>;
+
+/// Sums d(z_i, Z*) while a solver runs: an observer.
+template <class B>
 class TrajectorySums {
  public:
-  TrajectorySums(const Host& host, const NearestReferences<double>& attractors,
-                 const MeanDistance* mean, TrajectoryScores& into, index_t first)
-      : host_(host), attractors_(attractors), mean_(mean), into_(into), first_(first) {}
+  TrajectorySums(AttractorDistances<B>& attractors, TrajectoryScores& into, index_t first)
+      : attractors_(attractors), into_(into), first_(first) {}
 
   template <class Backend>
   void operator()(const IterationView<Backend>& at) {
     using scalar = typename Backend::scalar;
     const index_t n = at.origin.size;
     if (n == 0) return;
-    if constexpr (std::same_as<Backend, Host>) {
-      add(at.states, at);
-    } else {
-      Eigen::MatrixX<scalar> states(at.states.rows(), n);
-      download(at.backend, at.states, states);
-      add(states, at);
+    const AttractorDistance found = attractors_.of(at.states);
+    for (index_t j = 0; j < n; ++j) {
+      const index_t start = first_ + at.origin[j];
+      if (at.iteration == 0) into_.first[start] = found.distance[j];
+      into_.scores[start] += found.distance[j];
+      into_.last[start] = found.distance[j];
+      if (found.nearest.size() > 0) {
+        into_.nearest[static_cast<std::size_t>(start)] = found.nearest[j];
+      }
     }
     if (at.iteration > 0) return;
     std::vector<scalar> squares(static_cast<std::size_t>(n));
@@ -99,28 +150,7 @@ class TrajectorySums {
   }
 
  private:
-  template <class States, class View>
-  void add(const States& states, const View& at) {
-    Eigen::VectorXd distance;
-    Neighbours nearest;
-    if (mean_ != nullptr) {
-      distance = mean_->distances(host_, states);
-    } else {
-      nearest = attractors_.nearest(host_, states, 1);
-      distance = nearest.distance.row(0).transpose();
-    }
-    for (index_t j = 0; j < at.origin.size; ++j) {
-      const index_t start = first_ + at.origin[j];
-      if (at.iteration == 0) into_.first[start] = distance[j];
-      into_.scores[start] += distance[j];
-      into_.last[start] = distance[j];
-      if (mean_ == nullptr) into_.nearest[static_cast<std::size_t>(start)] = nearest.index(0, j);
-    }
-  }
-
-  const Host& host_;
-  const NearestReferences<double>& attractors_;
-  const MeanDistance* mean_;
+  AttractorDistances<B>& attractors_;
   TrajectoryScores& into_;
   index_t first_;
 };
@@ -165,9 +195,8 @@ class TrajectoryScorer {
     const auto by_reference = [&map](const B& on, const typename B::const_view& Z,
                                      typename B::view& out) { evaluate(on, map, Z, out); };
     FixedPointSolver<decltype(by_reference)> solver(by_reference, picard{}, options_.rule);
-    const auto host = detail::host_of(be);
-    const bool mean = options_.distance == attractor_distance::mean;
-    const detail::MeanDistance means(mean ? attractors() : Eigen::MatrixXd(k, 0));
+    detail::AttractorDistances<B> distances(be, attractors_,
+                                            options_.distance == attractor_distance::mean);
     // A run keeps five numbers of each entry of its starts: at most 32 MB.
     const index_t each = 5 * k * static_cast<index_t>(sizeof(scalar));
     const index_t part = std::max<index_t>(64, (index_t{1} << 25) / each);
@@ -175,7 +204,7 @@ class TrajectoryScorer {
       const index_t count = std::min(part, n - first);
       const Eigen::MatrixX<scalar> these = starts.middleCols(first, count).template cast<scalar>();
       const auto run = [&](const typename B::const_view& Z) {
-        detail::TrajectorySums sums(host, attractors_, mean ? &means : nullptr, found, first);
+        detail::TrajectorySums<B> sums(distances, found, first);
         const auto ends = solver.solve(be, Z, run_options{}, sums);
         found.iterations.insert(found.iterations.end(), ends.iterations.begin(),
                                 ends.iterations.end());
@@ -221,8 +250,9 @@ class TrajectoryScorer {
 /// @param starts k × N in host memory
 /// @throws as `TrajectoryScorer`
 /// Cost: N evaluations of f and 2 k M flops in float a point of a trajectory; `mean` in double.
-/// Distances are computed on the host: from a device every point of a trajectory is downloaded.
-/// Memory: the attractors one and a half times, in double, once more for `mean`, and 32 MB.
+/// A program with a device includes ood/cuda/trajectory_score.hpp: the distances are found there,
+/// and an index and two numbers a point of a trajectory come to the host. Memory: the attractors
+/// one and a half times, in double, once more for `mean`, and 32 MB.
 ///
 /// @code
 /// #include <iostream>

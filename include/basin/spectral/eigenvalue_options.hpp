@@ -49,6 +49,10 @@ struct eigenvalue_options {
     const index_t wanted = dimension > 0 ? dimension : std::max<index_t>(20, 2 * count + 2);
     return std::min(k, wanted);
   }
+  /// `max_products` with its default filled in.
+  [[nodiscard]] index_t budget(index_t k) const {
+    return max_products > 0 ? max_products : 100 * space(k);
+  }
   [[nodiscard]] bool is_dense(index_t k) const {
     return method == eigenvalue_method::dense ||
            (method == eigenvalue_method::automatic && k <= 3 * space(k));

@@ -20,6 +20,7 @@
 #include <basin/spectral/eigenvalue_options.hpp>
 #include <basin/spectral/jacobian_products.hpp>
 #include <basin/spectral/krylov_schur.hpp>
+#include <basin/spectral/krylov_spaces.hpp>
 #include <basin/spectral/left_vectors.hpp>
 #include <basin/spectral/schur_form.hpp>
 #include <basin/spectral/spectrum.hpp>
@@ -98,35 +99,40 @@ template <std::floating_point Real>
   return s;
 }
 
-/// Runs one Krylov-Schur method a point to the end, all in step; points that are done leave.
+/// What a Krylov-Schur method begins with that is not the first.
+struct krylov_start {
+  Eigen::VectorXd first;  ///< vector, see KrylovSchur::begin_with
+  index_t spent;          ///< products
+};
+
+/// Runs one Krylov-Schur method a point to the end, of J or of its transpose.
 /// @param which the points
-/// @param methods one for each of them, as it begins
-/// @param multiply see JacobianProducts::forward
-template <backend B, class Multiply>
-[[nodiscard]] std::vector<Spectrum> krylov_spectra(const B& be, index_t k,
-                                                   std::vector<index_t> which,
-                                                   std::vector<KrylovSchur<>> methods,
-                                                   Multiply&& multiply) {
-  std::vector<std::size_t> active(which.size());
-  std::iota(active.begin(), active.end(), std::size_t{0});
-  Eigen::MatrixXd directions(k, static_cast<index_t>(which.size()));
-  while (!active.empty()) {
-    const auto m = static_cast<index_t>(active.size());
-    for (index_t c = 0; c < m; ++c) {
-      directions.col(c) = methods[active[static_cast<std::size_t>(c)]].direction();
+/// @param starts of each of them; or none
+template <backend B, class Map>
+[[nodiscard]] std::vector<Spectrum> krylov_spectra(const B& be, JacobianProducts<B, Map>& J,
+                                                   bool transposed,
+                                                   const std::vector<index_t>& which,
+                                                   const eigenvalue_options& options,
+                                                   const std::vector<krylov_start>& starts = {}) {
+  using spaces_type = KrylovSpaces<B>;
+  using method = KrylovSchur<double, typename spaces_type::basis>;
+  const index_t k = J.cols(), columns = options.space(k) + 1;
+  spaces_type spaces(be, k, columns, static_cast<index_t>(which.size()));
+  std::vector<method> methods;
+  methods.reserve(which.size());
+  for (std::size_t i = 0; i < which.size(); ++i) {
+    if constexpr (std::same_as<typename spaces_type::basis, HostBasis<double>>) {
+      if (i > 0) {  // all begin alike
+        methods.push_back(method(methods.front()));
+        continue;
+      }
     }
-    const Eigen::MatrixXd products = multiply(which, directions.leftCols(m));
-    on_host(be, m,
-            [&](index_t c) { methods[active[static_cast<std::size_t>(c)]].take(products.col(c)); });
-    std::size_t left = 0;
-    for (std::size_t c = 0; c < active.size(); ++c) {
-      if (methods[active[c]].done()) continue;
-      active[left] = active[c];
-      which[left++] = which[c];
-    }
-    active.resize(left);
-    which.resize(left);
+    methods.emplace_back(spaces.make(k, columns), options, J.rounding);
   }
+  for (std::size_t i = 0; i < starts.size(); ++i) {
+    methods[i].begin_with(starts[i].first, starts[i].spent);
+  }
+  run_in_step(spaces, J, which, methods, [&](const method&) { return transposed; });
   std::vector<Spectrum> found(methods.size());
   on_host(be, static_cast<index_t>(methods.size()), [&](index_t j) {
     found[static_cast<std::size_t>(j)] = methods[static_cast<std::size_t>(j)].result();
@@ -137,28 +143,26 @@ template <backend B, class Multiply>
 /// Looks again for values that `found` has missed and `other`, of the transpose, has: from all
 /// vectors that are known of either side, since a left vector has as large a part along its own
 /// right one as any vector of its norm.
-template <backend B, class Multiply>
-void look_again(const B& be, index_t k, const std::vector<index_t>& which, double rounding,
-                const eigenvalue_options& options, const std::vector<Spectrum>& other,
-                std::vector<Spectrum>& found, Multiply&& multiply) {
+template <backend B, class Map>
+void look_again(const B& be, JacobianProducts<B, Map>& J, bool transposed,
+                const std::vector<index_t>& which, const eigenvalue_options& options,
+                const std::vector<Spectrum>& other, std::vector<Spectrum>& found) {
   std::vector<std::size_t> at;
   std::vector<index_t> points;
-  std::vector<KrylovSchur<>> methods;
+  std::vector<krylov_start> starts;
   for (std::size_t j = 0; j < found.size(); ++j) {
+    if (found[j].products >= options.budget(J.cols())) continue;
     if (missed_values(found[j], other[j], options).empty()) continue;
-    Eigen::VectorXd start = Eigen::VectorXd::Zero(k);
+    Eigen::VectorXd start = Eigen::VectorXd::Zero(J.cols());
     for (const Spectrum* side : std::initializer_list<const Spectrum*>{&found[j], &other[j]}) {
       start += (side->right.real() + side->right.imag()).rowwise().sum();
     }
-    KrylovSchur<> method(k, options, rounding);
-    method.begin_with(start, found[j].products);
-    if (method.done()) continue;
     at.push_back(j);
     points.push_back(which[j]);
-    methods.push_back(std::move(method));
+    starts.push_back({std::move(start), found[j].products});
   }
   if (at.empty()) return;
-  std::vector<Spectrum> again = krylov_spectra(be, k, points, std::move(methods), multiply);
+  std::vector<Spectrum> again = krylov_spectra(be, J, transposed, points, options, starts);
   for (std::size_t i = 0; i < at.size(); ++i) {
     Spectrum& old = found[at[i]];
     const bool known = again[i].status == spectral_status::converged ||
@@ -183,9 +187,11 @@ void look_again(const B& be, index_t k, const std::vector<index_t>& which, doubl
 /// said to be ill-conditioned that is no bound.
 ///
 /// All points expand their Krylov spaces together, so that the map sees batches; points that are
-/// done leave. The spaces stand in host memory in double, whatever the map's scalar: one vector a
-/// product and point goes each way. Points are taken in blocks whose spaces fit 512 MiB. Results do
-/// not depend on the other points or the number of threads, if the map's jvp does not.
+/// done leave. The spaces are in double, whatever the map's scalar. Points are taken in blocks
+/// whose spaces fit 512 MiB. Results do not depend on the other points or the number of threads, if
+/// the map's jvp does not. With a device, which needs spectral/cuda/krylov_spaces.hpp, they stand
+/// in its memory, and the host gets the numbers that a product adds to H; the small Schur forms are
+/// the host's (see there for what goes each way).
 ///
 /// A left vector that is not found, since the transpose's space has no value near enough, is NaN,
 /// and the condition number the lower bound from the space. Vectors of a multiple value that is not
@@ -250,17 +256,12 @@ template <basin::backend B, class Map>
   for (index_t first = 0; first < points.cols(); first += block) {
     std::vector<index_t> which(static_cast<std::size_t>(std::min(block, points.cols() - first)));
     std::iota(which.begin(), which.end(), first);
-    const auto methods = [&] {
-      return std::vector<KrylovSchur<>>(which.size(), KrylovSchur<>(k, inner, rounding));
-    };
-    const auto forward = [&](const auto& at, const auto& V) { return products.forward(at, V); };
-    auto some = detail::krylov_spectra(be, k, which, methods(), forward);
+    auto some = detail::krylov_spectra(be, products, false, which, inner);
     if constexpr (has_vjp<Map, B>) {
       if (options.left_vectors) {
-        const auto back = [&](const auto& at, const auto& U) { return products.transposed(at, U); };
-        auto transposes = detail::krylov_spectra(be, k, which, methods(), back);
-        detail::look_again(be, k, which, rounding, inner, transposes, some, forward);
-        detail::look_again(be, k, which, rounding, inner, some, transposes, back);
+        auto transposes = detail::krylov_spectra(be, products, true, which, inner);
+        detail::look_again(be, products, false, which, inner, transposes, some);
+        detail::look_again(be, products, true, which, inner, some, transposes);
         for (std::size_t j = 0; j < some.size(); ++j) {
           detail::add_missed(some[j], transposes[j], inner);
           detail::match_left_vectors(some[j], transposes[j]);

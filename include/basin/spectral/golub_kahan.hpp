@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -16,6 +17,7 @@
 #include <basin/core/finite.hpp>
 #include <basin/core/index.hpp>
 #include <basin/core/random.hpp>
+#include <basin/spectral/krylov_basis.hpp>
 #include <basin/spectral/spectrum.hpp>
 
 namespace basin {
@@ -162,6 +164,9 @@ struct small_svd {
 ///   std::cout << found.values.transpose() << " by " << found.products << " products\n";
 /// }
 /// @endcode
+/// @tparam Basis where the vectors are: in host memory, or for many points on a device
+/// (spectral/cuda/krylov_spaces.hpp)
+template <class Basis = detail::HostBasis<double>>
 class GolubKahan {
  public:
   /// @param rows of the operator, at least 1
@@ -170,17 +175,24 @@ class GolubKahan {
   /// @throws argument_error if a setting or a size is out of its range
   GolubKahan(index_t rows, index_t cols, const singular_value_options& options = {},
              double rounding = std::numeric_limits<double>::epsilon())
-      : options_(options), rounding_(rounding), wide_(cols > rows) {
-    options.check();
-    require(rows >= 1 && cols >= 1, "GolubKahan", "the operator must have rows and columns");
+    requires std::same_as<Basis, detail::HostBasis<double>>
+      : GolubKahan(rows, cols, options, rounding,
+                   [&](index_t size, index_t columns) { return Basis(size, columns); }) {}
+
+  /// @param make gives a basis of so many rows and columns: of the smaller side, and of the larger
+  template <class MakeBasis>
+  GolubKahan(index_t rows, index_t cols, const singular_value_options& options, double rounding,
+             MakeBasis&& make)
+      : options_((options.check(), options)),
+        rounding_(rounding),
+        wide_(cols > rows),
+        most_(options.space(checked(std::min(rows, cols)))),
+        V_(make(std::min(rows, cols), most_ + 1)),
+        U_(make(std::max(rows, cols), most_)) {
     // V is of the smaller side: full, it spans all that the operator does not map to 0.
-    const index_t k = std::min(rows, cols);
-    most_ = options.space(k);
-    wanted_ = std::min(options.count, k);
+    wanted_ = std::min(options.count, V_.rows());
     tolerance_ = std::max(options.tolerance, 100 * rounding);
     budget_ = options.max_products > 0 ? options.max_products : 100 * most_;
-    V_.resize(k, most_ + 1);
-    U_.resize(std::max(rows, cols), most_);
     B_ = Eigen::MatrixXd::Zero(most_, most_);
     set_random(V_, 0);
   }
@@ -188,32 +200,36 @@ class GolubKahan {
   /// Whether the transpose's product is wanted next.
   [[nodiscard]] bool transposed() const noexcept { return half_ != wide_; }
   /// The vector whose product is wanted next, of norm 1.
-  [[nodiscard]] auto direction() const { return half_ ? U_.col(size_) : V_.col(size_); }
+  [[nodiscard]] auto direction() const { return half_ ? U_.column(size_) : V_.column(size_); }
+  /// The basis that the product's rest goes to.
+  [[nodiscard]] const Basis& target() const noexcept { return half_ ? V_ : U_; }
+  /// How many vectors, its first, the product is to be made orthogonal to: it becomes the next.
+  [[nodiscard]] index_t against() const noexcept { return half_ ? size_ + 1 : size_; }
+  /// What the product is multiplied by.
+  [[nodiscard]] static double scale() noexcept { return 1; }
+  [[nodiscard]] static bool scales() noexcept { return false; }
 
   /// Takes the product with direction().
   void take(const Eigen::Ref<const Eigen::VectorXd>& product) {
-    require_size("GolubKahan", "size of the product", product.size(),
-                 half_ ? V_.rows() : U_.rows());
+    require_size("GolubKahan", "size of the product", product.size(), target().rows());
+    take((half_ ? V_ : U_).step(product, against(), 1));
+  }
+  /// Takes what a basis that is elsewhere has found of the product.
+  void take(const KrylovStep<double>& step) {
     if (done_) throw argument_error("GolubKahan: a product after the method was done");
     ++products_;
-    Eigen::VectorXd w = product;
-    const double before = w.norm();
-    if (!is_finite(before)) {
+    if (!is_finite(step.before)) {
       finish(spectral_status::non_finite);
       return;
     }
     if (!half_) {
-      Eigen::VectorXd h = Eigen::VectorXd::Zero(size_);
-      const double rest = orthogonalise(U_, size_, w, h);
-      B_.col(size_).head(size_) = h;
-      B_(size_, size_) = keep(U_, size_, w, rest, before);
+      B_.col(size_).head(size_) = step.along;
+      B_(size_, size_) = keep(U_, size_, step);
       half_ = true;
     } else {
-      Eigen::VectorXd unused = Eigen::VectorXd::Zero(size_ + 1);
-      const double rest = orthogonalise(V_, size_ + 1, w, unused);
       ++size_;
       half_ = false;
-      last_ = size_ == V_.rows() ? 0 : keep(V_, size_, w, rest, before);
+      last_ = size_ == V_.rows() ? 0 : keep(V_, size_, step);
       const bool spent = products_ + 2 > budget_;
       if (spent || size_ == most_ || (!closed_ && (most_ - size_) % 4 == 0)) examine(spent);
       if (spent && !done_) finish(spectral_status::max_products);
@@ -236,48 +252,38 @@ class GolubKahan {
     found.residual = residuals(svd, m);
     if (svd.s[0] > 0) found.residual /= svd.s[0];
     if (options_.vectors) {
-      found.left = U_.leftCols(n) * svd.U.leftCols(m);
-      found.right = V_.leftCols(n) * svd.V.leftCols(m);
+      found.left = U_.combination(svd.U.topLeftCorner(n, m));
+      found.right = V_.combination(svd.V.topLeftCorner(n, m));
       if (wide_) found.left.swap(found.right);
     }
     return found;
   }
 
  private:
-  /// Takes the parts in the first n columns of X from w and adds them to `into`; the norm of the
-  /// rest.
-  static double orthogonalise(const Eigen::MatrixXd& X, index_t n, Eigen::VectorXd& w,
-                              Eigen::VectorXd& into) {
-    for (int pass = 0; pass < 2; ++pass) {
-      const Eigen::VectorXd h = X.leftCols(n).transpose() * w;
-      w.noalias() -= X.leftCols(n) * h;
-      into += h;
-    }
-    return w.norm();
+  static index_t checked(index_t k) {
+    require(k >= 1, "GolubKahan", "the operator must have rows and columns");
+    return k;
   }
-  /// Column `at` of X is w / rest, or random where w was a combination of the others.
-  double keep(Eigen::MatrixXd& X, index_t at, const Eigen::VectorXd& w, double rest,
-              double before) {
-    if (rest > 10 * rounding_ * before) {
-      X.col(at) = w / rest;
-      return rest;
+
+  /// Column `at` of X is the rest of the product, or random where that was a combination of the
+  /// others.
+  double keep(Basis& X, index_t at, const KrylovStep<double>& step) {
+    if (step.rest > 10 * rounding_ * step.before) {
+      X.keep(at, step.rest);
+      return step.rest;
     }
     set_random(X, at);
     closed_ = true;
     return 0;
   }
-  void set_random(Eigen::MatrixXd& X, index_t at) {
+  void set_random(Basis& X, index_t at) {
     // Against a space that has closed, a vector may have to be drawn again.
     for (int draw = 0; draw < 10; ++draw) {
       const random_stream stream{options_.random.seed,
                                  options_.random.stream + static_cast<std::uint32_t>(draws_++)};
       Eigen::VectorXd x(X.rows());
       for (index_t i = 0; i < x.size(); ++i) x[i] = normal_at<double>(stream, i, 0);
-      Eigen::VectorXd unused = Eigen::VectorXd::Zero(at);
-      const double before = x.norm();
-      const double rest = orthogonalise(X, at, x, unused);
-      X.col(at) = x / rest;
-      if (rest > 1e-8 * before) return;
+      if (X.add(at, std::move(x))) return;
     }
   }
 
@@ -296,9 +302,9 @@ class GolubKahan {
       finish(spectral_status::converged);
     } else if (n == most_ && !spent) {
       const index_t kept = std::min(wanted_ + (n - wanted_) / 2, n - 1);
-      V_.leftCols(kept) = (V_.leftCols(n) * svd.V.leftCols(kept)).eval();
-      U_.leftCols(kept) = (U_.leftCols(n) * svd.U.leftCols(kept)).eval();
-      V_.col(kept) = V_.col(n);
+      V_.rotate(0, svd.V.topLeftCorner(n, kept));
+      U_.rotate(0, svd.U.topLeftCorner(n, kept));
+      V_.move(n, kept);
       B_.setZero();
       B_.diagonal().head(kept) = svd.s.head(kept);
       size_ = kept;
@@ -312,10 +318,11 @@ class GolubKahan {
   singular_value_options options_;
   double rounding_;
   bool wide_;  ///< U and V are exchanged
-  index_t most_ = 0, wanted_ = 0, budget_ = 0;
+  index_t most_, wanted_ = 0, budget_ = 0;
   double tolerance_ = 0;
 
-  Eigen::MatrixXd V_, U_, B_;
+  Basis V_, U_;
+  Eigen::MatrixXd B_;
   index_t size_ = 0;     ///< columns of U and V whose products are known
   bool half_ = false;    ///< column size_ of U is known as well
   bool closed_ = false;  ///< some column was random

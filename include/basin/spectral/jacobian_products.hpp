@@ -72,6 +72,19 @@ class JacobianProducts {
     });
   }
 
+  /// The same from and to the memory of the backend, in its scalar.
+  void forward(const std::vector<index_t>& which, const typename B::const_view& V,
+               typename B::view JV) {
+    basin::jvp(be_, map_, states_at(which), V, JV);
+  }
+  /// @copydoc forward
+  void transposed(const std::vector<index_t>& which, const typename B::const_view& U,
+                  typename B::view JtU)
+    requires has_vjp<Map, B>
+  {
+    basin::vjp(be_, map_, states_at(which), U, JtU);
+  }
+
   /// Calls body(j, J) with all of J at every point j, for several at once.
   template <class Body>
   void for_each_dense(Body&& body) {
@@ -93,11 +106,9 @@ class JacobianProducts {
   }
 
  private:
-  template <class Body>
-  Eigen::MatrixXd product(const std::vector<index_t>& which,
-                          const Eigen::Ref<const Eigen::MatrixXd>& in, index_t rows, Body&& body) {
+  /// The points of which products are wanted.
+  [[nodiscard]] typename B::const_view states_at(const std::vector<index_t>& which) {
     const auto n = static_cast<index_t>(which.size());
-    if (n == 0) return Eigen::MatrixXd(rows, 0);
     if (which != gathered_) {
       typename B::template buffer<index_t> list = be_.template make_buffer<index_t>(n);
       upload_array(be_, array_view<const index_t>(which), array_view<index_t>(list));
@@ -106,12 +117,20 @@ class JacobianProducts {
                      array_view<const index_t>(list), columns(be_, states_, 0, n));
       gathered_ = which;
     }
+    return columns(be_, std::as_const(states_), 0, n);
+  }
+
+  template <class Body>
+  Eigen::MatrixXd product(const std::vector<index_t>& which,
+                          const Eigen::Ref<const Eigen::MatrixXd>& in, index_t rows, Body&& body) {
+    const auto n = static_cast<index_t>(which.size());
+    if (n == 0) return Eigen::MatrixXd(rows, 0);
+    const typename B::const_view states = states_at(which);
     typename B::matrix from = be_.make_matrix(in.rows(), n);
     typename B::matrix to = be_.make_matrix(rows, n);
     Eigen::MatrixX<scalar> host = in.template cast<scalar>();
     upload(be_, host, columns(be_, from, 0, n));
-    body(columns(be_, std::as_const(states_), 0, n), columns(be_, std::as_const(from), 0, n),
-         columns(be_, to, 0, n));
+    body(states, columns(be_, std::as_const(from), 0, n), columns(be_, to, 0, n));
     host.resize(rows, n);
     download(be_, columns(be_, std::as_const(to), 0, n), host);
     return host.template cast<double>();

@@ -8,6 +8,7 @@
 #include <concepts>
 #include <limits>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include <Eigen/Core>
@@ -17,6 +18,7 @@
 #include <basin/core/index.hpp>
 #include <basin/core/random.hpp>
 #include <basin/spectral/eigenvalue_options.hpp>
+#include <basin/spectral/krylov_basis.hpp>
 #include <basin/spectral/left_vectors.hpp>
 #include <basin/spectral/schur_form.hpp>
 #include <basin/spectral/spectrum.hpp>
@@ -57,7 +59,9 @@ namespace basin {
 /// }
 /// @endcode
 /// @tparam Real double; a template so that a program which does not use it does not compile it
-template <std::floating_point Real = double>
+/// @tparam Basis where the vectors are: in host memory, or for many points on a device
+/// (spectral/cuda/krylov_spaces.hpp)
+template <std::floating_point Real = double, class Basis = detail::HostBasis<Real>>
 class KrylovSchur {
  public:
   using matrix = Eigen::MatrixX<Real>;
@@ -70,14 +74,16 @@ class KrylovSchur {
   /// @throws argument_error if a setting is out of its range or k < 1
   explicit KrylovSchur(index_t k, const eigenvalue_options& options = {},
                        double rounding = std::numeric_limits<double>::epsilon())
-      : k_(k), options_(options), rounding_(rounding) {
-    options.check();
-    require(k >= 1, "KrylovSchur", "the operator must have at least one row");
-    most_ = options.space(k);
-    wanted_ = std::min(options.count, k);
+    requires std::same_as<Basis, detail::HostBasis<Real>>
+      : KrylovSchur(Basis(checked(k, options), options.space(k) + 1), options, rounding) {}
+
+  /// @param basis with room for the vectors of the space and one more
+  KrylovSchur(Basis basis, const eigenvalue_options& options, double rounding)
+      : k_(basis.rows()), options_(options), rounding_(rounding), basis_(std::move(basis)) {
+    most_ = options.space(checked(k_, options));
+    wanted_ = std::min(options.count, k_);
     tolerance_ = std::max(options.tolerance, 100 * rounding);
-    budget_ = options.max_products > 0 ? options.max_products : 100 * most_;
-    V_.resize(k, most_ + 1);
+    budget_ = options.budget(k_);
     H_ = matrix::Zero(most_ + 1, most_);
     set_random(0);
   }
@@ -88,13 +94,21 @@ class KrylovSchur {
   /// @throws size_error unless it has k entries
   void begin_with(const Eigen::Ref<const vector>& start, index_t spent = 0) {
     require_size("KrylovSchur", "size of the first vector", start.size(), k_);
-    if (const double norm = start.stableNorm(); norm > 0) V_.col(0) = start / norm;
+    if (const double norm = start.stableNorm(); norm > 0) basis_.set(0, start / norm);
     products_ = spent;
     if (products_ >= budget_) finish(spectral_status::max_products);
   }
 
   /// The vector whose product is wanted next, of norm 1.
-  [[nodiscard]] auto direction() const { return V_.col(size_); }
+  [[nodiscard]] auto direction() const { return basis_.column(size_); }
+  /// How many vectors, the first, the product is to be made orthogonal to: it becomes the next.
+  [[nodiscard]] index_t against() const noexcept { return size_ + 1; }
+  /// The basis that the product's rest goes to.
+  [[nodiscard]] const Basis& target() const noexcept { return basis_; }
+  /// The power of two that the product is multiplied by; of the first by `product_scale` of it.
+  [[nodiscard]] double scale() const noexcept { return scale_; }
+  /// Whether the next product is the first of a space, which sets the scale.
+  [[nodiscard]] bool scales() const noexcept { return size_ == 0; }
 
   /// Takes the operator's product with direction().
   void take(const Eigen::Ref<const vector>& product) {
@@ -106,35 +120,14 @@ class KrylovSchur {
       return;
     }
     if (size_ == 0) set_scale(product.cwiseAbs().maxCoeff());
-    vector w = scale_ * product;
-    const double before = w.norm();
-    if (!std::isfinite(before)) {
-      finish(spectral_status::non_finite);
-      return;
-    }
-    last_ = orthogonalise(w, size_ + 1, H_.col(size_));
-    ++size_;
-    largest_ = std::max(largest_, before);
-    const bool closed = !(last_ > std::max(10 * rounding_ * before, 0.1 * tolerance_ * largest_));
-    if (closed) {
-      dropped_ = std::hypot(dropped_, last_);
-      last_ = 0;
-    } else {
-      V_.col(size_) = w / last_;
-    }
-    const bool full = size_ == most_;
-    if (!full) H_(size_, size_ - 1) = last_;
-    const bool spent = products_ >= budget_;
-    if (closed && !full && most_ == k_) {
-      // It will be all of R^k.
-      closed_ = true;
-      set_random(size_);
-      if (spent) examine(false, false);
-    } else if (full || spent || closed || (restarts_ > 0 && (most_ - size_) % 4 == 0)) {
-      examine(closed, !spent);
-      closed_ = closed_ || closed;
-    }
-    if (spent && !done_) finish(spectral_status::max_products);
+    advance(basis_.step(product, against(), scale_));
+  }
+  /// Takes what a basis that is elsewhere has found of the product, before it is `kept`.
+  void take(const KrylovStep<Real>& step) {
+    if (done_) throw argument_error("KrylovSchur: a product after the method was done");
+    ++products_;
+    if (size_ == 0) set_scale(step.largest);
+    advance(step);
   }
 
   [[nodiscard]] bool done() const noexcept { return done_; }
@@ -164,7 +157,7 @@ class KrylovSchur {
       s.condition[i] = 1 / std::abs(Y.col(i).dot(X.col(i)));
       if (options_.right_vectors) {
         // The form's coordinates are those of the kept basis, then of the space.
-        s.right.col(i) = (V_.leftCols(form_->size()) * (turn_ * X.col(i))).normalized();
+        s.right.col(i) = basis_.combination(turn_ * X.col(i)).col(0).normalized();
       }
     }
     detail::make_dual(s.values, detail::multiple_value * s.norm, X, Y, s.condition);
@@ -172,12 +165,46 @@ class KrylovSchur {
   }
 
  private:
-  /// Squares of products of 1e155 overflow: such operators are multiplied by a power of two.
-  void set_scale(double largest) {
-    if (largest > 0 && !(largest > 1e-100 && largest < 1e100)) {
-      scale_ = std::ldexp(1.0, std::clamp(-std::ilogb(largest), -1000, 1000));
-    }
+  static index_t checked(index_t k, const eigenvalue_options& options) {
+    options.check();
+    require(k >= 1, "KrylovSchur", "the operator must have at least one row");
+    return k;
   }
+
+  void advance(const KrylovStep<Real>& step) {
+    const double before = step.before;
+    if (!std::isfinite(before)) {
+      finish(spectral_status::non_finite);
+      return;
+    }
+    last_ = step.rest;
+    H_.col(size_).head(size_ + 1) += step.along;
+    ++size_;
+    largest_ = std::max(largest_, before);
+    const bool closed = !(last_ > std::max(10 * rounding_ * before, 0.1 * tolerance_ * largest_));
+    if (closed) {
+      dropped_ = std::hypot(dropped_, last_);
+      last_ = 0;
+    } else {
+      basis_.keep(size_, last_);
+    }
+    const bool full = size_ == most_;
+    if (!full) H_(size_, size_ - 1) = last_;
+    const bool spent = products_ >= budget_;
+    if (closed && !full && most_ == k_) {
+      // It will be all of R^k.
+      closed_ = true;
+      set_random(size_);
+      if (spent) examine(false, false);
+    } else if (full || spent || closed || (restarts_ > 0 && (most_ - size_) % 4 == 0)) {
+      examine(closed, !spent);
+      closed_ = closed_ || closed;
+    }
+    if (spent && !done_) finish(spectral_status::max_products);
+  }
+
+  /// Squares of products of 1e155 overflow: such operators are multiplied by a power of two.
+  void set_scale(double largest) { scale_ = detail::product_scale(largest, scale_); }
   void set_random(index_t at) {
     // Against a space that has closed, a vector may have to be drawn again.
     for (int draw = 0; draw < 10; ++draw) {
@@ -186,26 +213,9 @@ class KrylovSchur {
                                  options_.random.stream + static_cast<std::uint32_t>(draws_)};
       ++draws_;
       for (index_t i = 0; i < k_; ++i) v[i] = normal_at<double>(stream, i, 0);
-      vector unused = vector::Zero(at);
-      const double before = v.norm();
-      const double rest = orthogonalise(v, at, unused);
-      if (rest > 1e-8 * before) {
-        V_.col(at) = v / rest;
-        return;
-      }
+      if (basis_.add(at, std::move(v))) return;
     }
-    V_.col(at).setZero();  // the space is all of R^k
-  }
-
-  /// Takes the part in the first n vectors from w and adds it to `into`; the norm of the rest.
-  template <class Column>
-  double orthogonalise(vector& w, index_t n, Column&& into) const {
-    for (int pass = 0; pass < 2; ++pass) {
-      const vector h = V_.leftCols(n).transpose() * w;
-      w.noalias() -= V_.leftCols(n) * h;
-      into.head(n) += h;
-    }
-    return w.norm();
+    basis_.set(at, vector::Zero(k_));  // the space is all of R^k
   }
 
   /// Whether the wanted values are known; else, if it may go on, restarts where the space is full
@@ -297,9 +307,8 @@ class KrylovSchur {
     form.sort([&](auto x, auto y) { return options_.before(x, y); });
     index_t kept = std::min(wanted_, known);
     if (kept < known && form.T()(kept, kept - 1) != 0) ++kept;  // no pair is split
-    V_.middleCols(locked_, known - locked_) =
-        (V_.middleCols(locked_, n - locked_) * U.leftCols(known - locked_)).eval();
-    V_.leftCols(kept) = (V_.leftCols(known) * form.U().leftCols(kept)).eval();
+    basis_.rotate(locked_, U.topLeftCorner(n - locked_, known - locked_));
+    basis_.rotate(0, form.U().topLeftCorner(known, kept));
     H_.setZero();
     H_.topLeftCorner(kept, kept) = form.T().topLeftCorner(kept, kept);
     size_ = locked_ = kept;
@@ -324,9 +333,8 @@ class KrylovSchur {
     if (kept < n && T(kept, kept - 1) != 0) ++kept;  // no pair is split
     kept = std::min(kept, n - 1);
     if (T(kept, kept - 1) != 0) --kept;
-    V_.middleCols(locked_, kept - locked_) =
-        (V_.middleCols(locked_, n - locked_) * U.leftCols(kept - locked_)).eval();
-    V_.col(kept) = V_.col(n);
+    basis_.rotate(locked_, U.topLeftCorner(n - locked_, kept - locked_));
+    basis_.move(n, kept);
     H_.setZero();
     H_.topLeftCorner(kept, kept) = T.topLeftCorner(kept, kept);
     H_.row(kept).head(kept) = b.head(kept).transpose();
@@ -365,7 +373,8 @@ class KrylovSchur {
   index_t most_ = 0, wanted_ = 0, budget_ = 0;
   double tolerance_ = 0;
 
-  matrix V_, H_;
+  Basis basis_;
+  matrix H_;
   index_t size_ = 0;     ///< vectors whose products are known
   index_t locked_ = 0;   ///< of those, that span an invariant space
   double last_ = 0;      ///< norm of what the last product adds

@@ -14,6 +14,7 @@
 #include <Eigen/Core>
 
 #include <basin/backend/concept.hpp>
+#include <basin/backend/device.hpp>
 #include <basin/core/error.hpp>
 #include <basin/core/finite.hpp>
 #include <basin/core/random.hpp>
@@ -155,50 +156,115 @@ inline void finish_exponents(const Eigen::MatrixXd& sums, index_t length,
   }
 }
 
-/// A group of trajectories with their tangents, all advanced together.
-template <class B, class Map>
-class TangentRun {
+/// States of trajectories and their tangents, all advanced together: tangents in host memory, on
+/// which the host's threads work.
+template <class B>
+class TangentStates {
  public:
   using scalar = typename B::scalar;
   using host = Eigen::MatrixX<scalar>;
 
+  /// @param states k × n
+  /// @param tangents k × m n, those of a state side by side
+  TangentStates(const B& be, host states, Eigen::MatrixXd tangents)
+      : be_(be), states_(std::move(states)), tangents_(std::move(tangents)) {
+    logarithms_ = Eigen::MatrixXd::Zero(width(), states_.cols());
+  }
+
+  /// The states after one more iteration, and if they turn the tangents times the Jacobians.
+  template <class Map>
+  void step(Map& map, bool turns, random_stream random) {
+    if (turns) turn(map, random);
+    next_.resize(states_.rows(), states_.cols());
+    const index_t k = states_.rows(), n = states_.cols();
+    typename B::matrix Z = be_.make_matrix(k, n);
+    typename B::matrix F = be_.make_matrix(k, n);
+    upload(be_, states_, columns(be_, Z, 0, n));
+    evaluate(be_, map, columns(be_, std::as_const(Z), 0, n), columns(be_, F, 0, n));
+    download(be_, columns(be_, std::as_const(F), 0, n), next_);
+  }
+  /// Whether the next state of column i, and its tangents, are finite.
+  [[nodiscard]] bool finite(index_t i) const {
+    return next_.col(i).allFinite() && tangents_.middleCols(i * width(), width()).allFinite();
+  }
+  /// How far it is to the next state.
+  [[nodiscard]] double way(index_t i) const {
+    return (next_.col(i) - states_.col(i)).template cast<double>().norm();
+  }
+  [[nodiscard]] auto logarithms(index_t i) const { return logarithms_.col(i); }
+  /// The next states are the states.
+  void accept() { states_ = next_; }
+  /// The columns of a list, in their order, are left.
+  void keep(const std::vector<index_t>& which) {
+    const index_t m = width();
+    for (std::size_t to = 0; to < which.size(); ++to) {
+      const auto kept = static_cast<index_t>(to);
+      states_.col(kept) = states_.col(which[to]).eval();
+      tangents_.middleCols(kept * m, m) = tangents_.middleCols(which[to] * m, m).eval();
+    }
+    const auto n = static_cast<index_t>(which.size());
+    states_.conservativeResize(Eigen::NoChange, n);
+    tangents_.conservativeResize(Eigen::NoChange, n * m);
+  }
+  /// The states in double.
+  [[nodiscard]] Eigen::MatrixXd states() const { return states_.template cast<double>(); }
+
+ private:
+  [[nodiscard]] index_t width() const {
+    return states_.cols() > 0 ? tangents_.cols() / states_.cols() : 0;
+  }
+  template <class Map>
+  void turn(Map& map, random_stream random) {
+    const index_t n = states_.cols(), m = width();
+    std::vector<index_t> which(static_cast<std::size_t>(n * m));
+    for (std::size_t i = 0; i < which.size(); ++i) which[i] = static_cast<index_t>(i) / m;
+    JacobianProducts<B, Map> J("lyapunov_exponents", be_, map, states_.template cast<double>());
+    tangents_ = J.forward(which, tangents_);
+    on_host(be_, n, [&](index_t i) {
+      logarithms_.col(i) =
+          orthonormalise_tangents(tangents_.middleCols(i * m, m), random, J.rounding);
+    });
+  }
+
+  B be_;
+  host states_, next_;
+  Eigen::MatrixXd tangents_, logarithms_;
+};
+/// Those on a device: to be had from spectral/cuda/lyapunov_exponents.hpp.
+template <std::floating_point Scalar>
+class TangentStates<cuda<Scalar>>;
+
+/// A group of trajectories with their tangents, all advanced together.
+template <class B, class Map>
+class TangentRun {
+ public:
   /// @param found of the points of the group
   TangentRun(const B& be, Map& map, const Eigen::Ref<const Eigen::MatrixXd>& points,
              const lyapunov_options& options, LyapunovExponents* found)
-      : be_(be),
-        map_(map),
+      : map_(map),
         options_(options),
         found_(found),
         k_(points.rows()),
         m_(std::min(options.count, k_)),
         length_(options.steps / options.batches),
-        states_(points.template cast<scalar>()),
+        states_(be, points.template cast<typename B::scalar>(), first_tangents(points.cols())),
         begins_(k_, points.cols()),
-        tangents_(k_, m_ * points.cols()),
-        logarithms_(m_, points.cols()),
         sums_(static_cast<std::size_t>(points.cols()), Eigen::MatrixXd::Zero(m_, options.batches)) {
-    for (index_t j = 0; j < points.cols(); ++j) {
-      active_.push_back(j);
-      for (index_t i = 0; i < m_; ++i) {
-        for (index_t r = 0; r < k_; ++r) {
-          tangents_(r, j * m_ + i) = normal_at<double>(options.random, r, i);
-        }
-      }
-      static_cast<void>(orthonormalise_tangents(tangents_.middleCols(j * m_, m_), options.random,
-                                                std::numeric_limits<double>::epsilon()));
-    }
+    for (index_t j = 0; j < points.cols(); ++j) active_.push_back(j);
   }
 
   void run() {
+    const Eigen::MatrixXd starts = states_.states();
     for (index_t i = 0; i < count(); ++i) {
-      if (!states_.col(i).allFinite()) leave(i);
+      if (!starts.col(i).allFinite()) leave(i, starts.col(i));
     }
     compact();
     const index_t total = options_.transient + length_ * options_.batches;
     for (index_t t = 0; t < total && !active_.empty(); ++t) step(t);
+    const Eigen::MatrixXd ends = states_.states();
     for (index_t i = 0; i < count(); ++i) {
       const index_t j = active_[static_cast<std::size_t>(i)];
-      found_[j].state = states_.col(i).template cast<double>();
+      found_[j].state = ends.col(i);
       found_[j].displacement = (found_[j].state - begins_.col(j)).norm();
       finish_exponents(sums_[static_cast<std::size_t>(j)], length_, found_[j]);
     }
@@ -207,87 +273,71 @@ class TangentRun {
  private:
   [[nodiscard]] index_t count() const { return static_cast<index_t>(active_.size()); }
 
+  /// The same of all points.
+  [[nodiscard]] Eigen::MatrixXd first_tangents(index_t n) const {
+    Eigen::MatrixXd first(k_, m_);
+    for (index_t i = 0; i < m_; ++i) {
+      for (index_t r = 0; r < k_; ++r) first(r, i) = normal_at<double>(options_.random, r, i);
+    }
+    static_cast<void>(
+        orthonormalise_tangents(first, options_.random, std::numeric_limits<double>::epsilon()));
+    return first.replicate(1, n);
+  }
+
   void step(index_t t) {
     const index_t n = count();
     const bool turns = t >= options_.transient / 2;
-    if (turns) turn();
-    const host next = evaluated();
+    states_.step(map_, turns, options_.random);
     const index_t counted = t - options_.transient;
     bool all_stay = true;
+    Eigen::MatrixXd before;  // where they are asked for
+    if (counted == 0) before = states_.states();
     for (index_t i = 0; i < n; ++i) {
       const index_t j = active_[static_cast<std::size_t>(i)];
       LyapunovExponents& one = found_[j];
       if (turns) one.products += m_;
-      if (!next.col(i).allFinite() || !tangents_.middleCols(i * m_, m_).allFinite()) {
-        leave(i);
+      if (!states_.finite(i)) {
+        if (before.cols() == 0) before = states_.states();
+        leave(i, before.col(i));
         all_stay = false;
         continue;
       }
       if (counted < 0) continue;
-      if (counted == 0) begins_.col(j) = states_.col(i).template cast<double>();
-      const double way = (next.col(i) - states_.col(i)).template cast<double>().norm();
+      if (counted == 0) begins_.col(j) = before.col(i);
+      const double way = states_.way(i);
       one.path += way;
       if (2 * counted >= length_ * options_.batches) one.late_path += way;
-      sums_[static_cast<std::size_t>(j)].col(counted / length_) += logarithms_.col(i);
+      sums_[static_cast<std::size_t>(j)].col(counted / length_) += states_.logarithms(i);
       ++one.steps;
     }
-    states_ = next;
+    states_.accept();
     if (!all_stay) compact();
   }
 
-  [[nodiscard]] host evaluated() {
-    const index_t n = count();
-    typename B::matrix Z = be_.make_matrix(k_, n);
-    typename B::matrix F = be_.make_matrix(k_, n);
-    host next(k_, n);
-    upload(be_, states_, columns(be_, Z, 0, n));
-    evaluate(be_, map_, columns(be_, std::as_const(Z), 0, n), columns(be_, F, 0, n));
-    download(be_, columns(be_, std::as_const(F), 0, n), next);
-    return next;
-  }
-
-  /// Multiplies the tangents by the Jacobians, and measures them.
-  void turn() {
-    const index_t n = count();
-    std::vector<index_t> which(static_cast<std::size_t>(n * m_));
-    for (std::size_t i = 0; i < which.size(); ++i) which[i] = static_cast<index_t>(i) / m_;
-    JacobianProducts<B, Map> J("lyapunov_exponents", be_, map_, states_.template cast<double>());
-    tangents_ = J.forward(which, tangents_);
-    on_host(be_, n, [&](index_t i) {
-      logarithms_.col(i) =
-          orthonormalise_tangents(tangents_.middleCols(i * m_, m_), options_.random, J.rounding);
-    });
-  }
-
-  void leave(index_t i) {
+  void leave(index_t i, const Eigen::Ref<const Eigen::VectorXd>& state) {
     index_t& j = active_[static_cast<std::size_t>(i)];
     found_[j].finite = false;
-    found_[j].state = states_.col(i).template cast<double>();
+    found_[j].state = state;
     j = -1;
   }
   /// Columns that have left leave the batch.
   void compact() {
-    index_t kept = 0;
+    std::vector<index_t> kept, still;
     for (index_t i = 0; i < count(); ++i) {
       if (active_[static_cast<std::size_t>(i)] < 0) continue;
-      states_.col(kept) = states_.col(i).eval();
-      tangents_.middleCols(kept * m_, m_) = tangents_.middleCols(i * m_, m_).eval();
-      active_[static_cast<std::size_t>(kept)] = active_[static_cast<std::size_t>(i)];
-      ++kept;
+      kept.push_back(i);
+      still.push_back(active_[static_cast<std::size_t>(i)]);
     }
-    active_.resize(static_cast<std::size_t>(kept));
-    states_.conservativeResize(k_, kept);
-    tangents_.conservativeResize(k_, kept * m_);
+    if (kept.size() < active_.size()) states_.keep(kept);
+    active_ = std::move(still);
   }
 
-  const B& be_;
   Map& map_;
   const lyapunov_options& options_;
   LyapunovExponents* found_;
   index_t k_, m_, length_;
-  host states_;             ///< of the active columns, as are tangents and logarithms
-  Eigen::MatrixXd begins_;  ///< the first states that count
-  Eigen::MatrixXd tangents_, logarithms_;
+  TangentStates<B> states_;  ///< of the active columns
+  Eigen::MatrixXd begins_;   ///< the first states that count
   std::vector<Eigen::MatrixXd> sums_;
   std::vector<index_t> active_;
 };
@@ -311,7 +361,9 @@ class TangentRun {
 /// @throws size_error unless the map takes and gives k rows; argument_error if a setting is out
 ///   of its range
 /// Cost: an evaluation and `count` jvps an iteration and point; all points together, in groups of
-/// at most 4 million numbers.
+/// at most 4 million numbers. With a device, which needs spectral/cuda/lyapunov_exponents.hpp,
+/// states and tangents stand in its memory, and `count` + 2 numbers an iteration and point come to
+/// the host, with one synchronisation beside the map's own.
 ///
 /// @code
 /// #include <iostream>

@@ -14,6 +14,7 @@
 #include <basin/spectral/column_values.hpp>
 #include <basin/spectral/golub_kahan.hpp>
 #include <basin/spectral/jacobian_products.hpp>
+#include <basin/spectral/krylov_spaces.hpp>
 
 namespace basin {
 
@@ -54,32 +55,22 @@ void krylov_singular_values(const B& be, JacobianProducts<B, Map>& J,
   const index_t group = std::max<index_t>(1, (index_t{1} << 24) / each);
   for (index_t first = 0; first < J.size(); first += group) {
     const index_t count = std::min(group, J.size() - first);
-    std::vector<GolubKahan> methods;
+    using spaces_type = KrylovSpaces<B>;
+    using method = GolubKahan<typename spaces_type::basis>;
+    spaces_type spaces(be, std::max(J.rows(), J.cols()), options.space(k) + 1, 2 * count);
+    std::vector<method> methods;
     methods.reserve(static_cast<std::size_t>(count));
+    std::vector<index_t> which;
     for (index_t i = 0; i < count; ++i) {
-      methods.emplace_back(J.rows(), J.cols(), options, J.rounding);
+      which.push_back(first + i);
+      methods.emplace_back(
+          J.rows(), J.cols(), options, J.rounding,
+          [&](index_t rows, index_t columns) { return spaces.make(rows, columns); });
     }
-    const auto method = [&](index_t point) -> GolubKahan& {
-      return methods[static_cast<std::size_t>(point - first)];
-    };
-    std::vector<index_t> left(static_cast<std::size_t>(count));
-    for (index_t i = 0; i < count; ++i) left[static_cast<std::size_t>(i)] = first + i;
-    while (!left.empty()) {
-      // They take turns alike, since all have taken as many products.
-      const bool transposed = method(left.front()).transposed();
-      const auto n = static_cast<index_t>(left.size());
-      Eigen::MatrixXd directions(transposed ? J.rows() : J.cols(), n);
-      on_host(be, n, [&](index_t i) {
-        directions.col(i) = method(left[static_cast<std::size_t>(i)]).direction();
-      });
-      const Eigen::MatrixXd images =
-          transposed ? J.transposed(left, directions) : J.forward(left, directions);
-      on_host(be, n,
-              [&](index_t i) { method(left[static_cast<std::size_t>(i)]).take(images.col(i)); });
-      std::erase_if(left, [&](index_t point) { return method(point).done(); });
-    }
+    // They take turns alike, since all have taken as many products.
+    run_in_step(spaces, J, which, methods, [](const method& one) { return one.transposed(); });
     on_host(be, count, [&](index_t i) {
-      found[static_cast<std::size_t>(first + i)] = method(first + i).result();
+      found[static_cast<std::size_t>(first + i)] = methods[static_cast<std::size_t>(i)].result();
     });
   }
 }
