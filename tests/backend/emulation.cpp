@@ -358,6 +358,97 @@ TEST_CASE("lanes that are not there give poison, lanes beyond the warp one's own
        "thread 0: shuffle_up by -1 in a warp of 32 lanes");
 }
 
+TEST_CASE("lanes exchange many values without waiting for all", "[backend][emulation]") {
+  constexpr int rounds = 100;
+  for (const int threads : {1, 2, 20, 32, 45}) {
+    const auto size = static_cast<std::size_t>(threads);
+    std::vector<std::int64_t> down(size), up(size), across(size), first(size), expected_down(size),
+        expected_up(size), expected_across(size);
+    for (int t = 0; t < threads; ++t) {
+      const int warp = t / warp_size * warp_size, lanes = std::min(warp_size, threads - warp);
+      const auto at = static_cast<std::size_t>(t);
+      for (int round = 0; round < rounds; ++round) {
+        const int by = round % 5, lane = t - warp;
+        const auto of = [&](int other) {
+          return other < lanes ? 1000 * (warp + other) + round : 0;
+        };
+        expected_down[at] += of(lane + by < warp_size ? lane + by : lane);
+        expected_up[at] += of(lane >= by ? lane - by : lane);
+        expected_across[at] += of(lane ^ by);
+      }
+    }
+    const of kernel{[threads, d = down.data(), u = up.data(), a = across.data(),
+                     f = first.data()](auto& block) {
+      const int t = block.thread(), lane = block.lane();
+      const int lanes = std::min(warp_size, threads - block.warp() * warp_size);
+      d[t] = u[t] = a[t] = f[t] = 0;
+      for (int round = 0; round < rounds; ++round) {
+        const int by = round % 5;
+        const std::int64_t value = 1000 * t + round;
+        const auto of_down = block.shuffle_down(value, by);
+        if (lane + by < lanes || lane + by >= warp_size) d[t] += of_down;
+        u[t] += block.shuffle_up(value, by);
+        const auto of_across = block.shuffle_xor(value, by);
+        if ((lane ^ by) < lanes) a[t] += of_across;
+        if (round % 30 == 7) block.sync_warp();
+        f[t] += block.shuffle(value, 0);
+      }
+    }};
+    in_every_schedule([&] {
+      launch(be, "exchanges", {.blocks = 1, .threads = threads}, kernel);
+      CHECK(down == expected_down);
+      CHECK(up == expected_up);
+      CHECK(across == expected_across);
+      for (int t = 0; t < threads; ++t) {
+        const std::int64_t lane_0 = t / warp_size * warp_size;
+        CHECK(first[static_cast<std::size_t>(t)] ==
+              rounds * (1000 * lane_0) + rounds * (rounds - 1) / 2);
+      }
+    });
+  }
+}
+
+TEST_CASE("a lane that leaves early is found behind many exchanges", "[backend][emulation]") {
+  for (const launch_schedule& schedule : launches::schedules) {
+    for (const int rounds : {1, 5, 40, 100}) {
+      const auto early = [=](auto exchange) {
+        return fault(of{[=](auto& block) {
+                       const int mine = block.thread() == 35 ? rounds : 101;
+                       for (int round = 0; round < mine; ++round) exchange(block);
+                     }},
+                     {.blocks = 1, .threads = 48}, schedule);
+      };
+      const std::string down = early([](auto& block) { (void)block.shuffle_down(1.0, 3); });
+      says(down, "threads 32-34, 36-47 at shuffle_down() of emulation.cpp:");
+      says(down, ", thread 35 ended");
+      const std::string up = early([](auto& block) { (void)block.shuffle_up(1.0, 3); });
+      says(up, "threads 32-34, 36-47 at shuffle_up() of emulation.cpp:");
+      const std::string barrier = early([](auto& block) { block.sync_warp(); });
+      says(barrier, "threads 32-34, 36-47 at sync_warp() of emulation.cpp:");
+      says(barrier, ", thread 35 ended");
+    }
+  }
+}
+
+TEST_CASE("a shuffle is no barrier of shared memory", "[backend][emulation]") {
+  // Each lane writes, shuffles, and reads what its neighbour has written.
+  const auto swap = [](bool with_barrier, launch_schedule schedule) {
+    return fault(of{[=](auto& block) {
+                   const auto values = block.template shared<int>(32);
+                   values[block.lane()] = block.lane();
+                   (void)block.shuffle(1, block.lane());
+                   if (with_barrier) block.sync_warp();
+                   const int neighbour = values[block.lane() ^ 1];
+                   if (neighbour != (block.lane() ^ 1)) throw std::logic_error("not it");
+                 }},
+                 {.blocks = 1, .threads = 32, .shared_bytes = 128}, schedule);
+  };
+  for (const launch_schedule& schedule : launches::schedules) {
+    says(swap(false, schedule), "no thread has written entry ");
+    CHECK(swap(true, schedule) == "no fault");
+  }
+}
+
 TEST_CASE("schedules are what they are called", "[backend][emulation]") {
   std::vector<int> order;
   const auto run = [&](launch_schedule schedule) {

@@ -453,6 +453,42 @@ TEST_CASE("shapes that no device takes are refused by name", "[backend][launch]"
   }
 }
 
+TEST_CASE("functions of views whose columns do not touch", "[backend][launch]") {
+  const basin::cuda<float> be;
+  using matrix = Eigen::MatrixXf;
+  for (const index_t rows : {1, 5, 33}) {
+    for (const index_t columns : {1, 4, 9}) {
+      // Rows 2 ... of matrices that are higher, by different numbers of rows.
+      auto high = be.make_matrix(rows + 3, columns), higher = be.make_matrix(rows + 7, columns);
+      upload(be, matrix::Constant(rows + 3, columns, 77), high);
+      upload(be, matrix::Constant(rows + 7, columns, 77), higher);
+      const basin::device_view<float> x{high.data() + 2, rows, columns, rows + 3};
+      const basin::device_view<float> y{higher.data() + 2, rows, columns, rows + 7};
+      matrix expected(rows, columns);
+      for (index_t i = 0; i < expected.size(); ++i) expected(i) = static_cast<float>(i % 19 - 9);
+      upload(be, expected, x);
+      axpby(be, 2, x, 0, y);
+      auto dots = be.make_buffer<float>(columns);
+      column_dots(be, x, y, dots);
+      const std::vector<float> host_dots = on_host(be, dots);
+      for (index_t j = 0; j < columns; ++j) {
+        REQUIRE(host_dots[static_cast<std::size_t>(j)] == 2 * expected.col(j).squaredNorm());
+      }
+      copy(be, y, x);
+      matrix all(rows + 3, columns);
+      download(be, high, all);
+      matrix framed = matrix::Constant(rows + 3, columns, 77);
+      framed.middleRows(2, rows) = 2 * expected;
+      REQUIRE(all == framed);
+      all.resize(rows + 7, columns);
+      download(be, higher, all);
+      framed = matrix::Constant(rows + 7, columns, 77);
+      framed.middleRows(2, rows) = 2 * expected;
+      REQUIRE(all == framed);
+    }
+  }
+}
+
 // Factors of one, so that no product is rounded or fused: what is left is the order of the sum.
 TEMPLATE_TEST_CASE("a sum over a column goes by lanes, then by a tree", "[backend][launch]", float,
                    double) {

@@ -1,5 +1,5 @@
 /// @file
-/// Fibers: functions with stacks of their own, which run by turns in one thread. Boost.Context
+/// Fibers: stacks of their own on which functions run by turns in one thread. Boost.Context
 /// switches stacks; the address sanitizer is told of every switch.
 #pragma once
 
@@ -29,89 +29,111 @@ inline constexpr bool address_sanitizer = false;
 inline constexpr bool address_sanitizer = false;
 #endif
 
-/// A stack on which functions run, one after the other, each of which may suspend itself. Behind
-/// the stack is a page that nobody may touch. Functions must not throw.
-class Fiber {
+/// A stack that code runs on: a Fiber's, or the one that the calling thread has already.
+class Stack {
  public:
-  using function = void (*)(void*);
+  /// The calling thread's.
+  Stack() = default;
+  Stack(const Stack&) = delete;
+  Stack& operator=(const Stack&) = delete;
 
-  Fiber()
-      : stack_(boost::context::protected_fixedsize_stack(stack_bytes).allocate()),
-        context_(boost::context::detail::make_fcontext(stack_.sp, stack_.size, &Fiber::enter)) {}
-  Fiber(const Fiber&) = delete;
-  Fiber& operator=(const Fiber&) = delete;
-  /// The function must have returned.
-  ~Fiber() {
-    resume();  // without a function: the stack is left for good
-    boost::context::protected_fixedsize_stack(stack_bytes).deallocate(stack_);
+  /// Called on this stack: goes on where the other was left, and returns when someone comes back.
+  void go_to(Stack& other) {
+    passage to_other{this, &other};
+    void* fake_stack = nullptr;
+    if constexpr (address_sanitizer) {
+      __sanitizer_start_switch_fiber(&fake_stack, other.bottom_, other.size_);
+    }
+    arrive(boost::context::detail::jump_fcontext(other.context_, &to_other), fake_stack);
   }
 
-  /// Runs f(argument) until it returns or suspends.
-  void start(function f, void* argument) {
+ protected:
+  /// From which stack to which.
+  struct passage {
+    Stack* from;
+    Stack* to;
+  };
+  using transfer = boost::context::detail::transfer_t;
+
+  Stack(void* context, const void* bottom, std::size_t size)
+      : context_(context), bottom_(bottom), size_(size) {}
+
+  /// The other end of every jump: keeps where the stack was left that it came from.
+  static Stack& arrive(transfer came, void* fake_stack) {
+    const passage& by = *static_cast<const passage*>(came.data);
+    by.from->context_ = came.fctx;
+    if constexpr (address_sanitizer) {
+      __sanitizer_finish_switch_fiber(fake_stack, &by.from->bottom_, &by.from->size_);
+    }
+    return *by.to;
+  }
+  /// To be called before a jump from a stack that nobody comes back to: where it goes.
+  static boost::context::detail::fcontext_t leave_for_good(const passage& by) {
+    if constexpr (address_sanitizer) {
+      __sanitizer_start_switch_fiber(nullptr, by.to->bottom_, by.to->size_);
+    }
+    return by.to->context_;
+  }
+
+ private:
+  boost::context::detail::fcontext_t context_ = nullptr;  ///< where it was left
+  const void* bottom_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// A stack of its own, on which functions run one after the other. Behind it is a page that nobody
+/// may touch.
+class Fiber : public Stack {
+ public:
+  /// Returns the stack to go to when it has ended. Must not throw.
+  using function = Stack& (*)(Fiber& here, void* argument);
+
+  Fiber() : Fiber(boost::context::protected_fixedsize_stack(stack_bytes).allocate()) {}
+  /// No function may be running on it.
+  ~Fiber() {
+    Stack here;
+    argument_ = &here;
+    here.go_to(*this);  // without a function: to leave its first frame
+    boost::context::protected_fixedsize_stack(stack_bytes).deallocate(memory_);
+  }
+
+  /// Called on another stack: goes to this one and begins a function there.
+  void start(Stack& from, function f, void* argument) {
     function_ = f;
     argument_ = argument;
-    resume();
-  }
-  /// Goes on where the function suspended, until it returns or suspends again.
-  void resume() {
-    void* fake_stack = nullptr;
-    if constexpr (address_sanitizer) {
-      __sanitizer_start_switch_fiber(
-          &fake_stack, static_cast<const std::byte*>(stack_.sp) - stack_.size, stack_.size);
-    }
-    const transfer from = boost::context::detail::jump_fcontext(context_, this);
-    if constexpr (address_sanitizer) {
-      __sanitizer_finish_switch_fiber(fake_stack, nullptr, nullptr);
-    }
-    context_ = from.fctx;
-  }
-  /// Called by the function: goes on behind start() or resume().
-  void suspend() {
-    void* fake_stack = nullptr;
-    if constexpr (address_sanitizer) {
-      __sanitizer_start_switch_fiber(&fake_stack, caller_bottom_, caller_size_);
-    }
-    arrive(boost::context::detail::jump_fcontext(caller_, nullptr), fake_stack);
+    from.go_to(*this);
   }
 
  private:
   friend class FiberPool;
-  using transfer = boost::context::detail::transfer_t;
 
   /// Of memory that is taken when it is touched; sanitizers make frames large.
   static constexpr std::size_t stack_bytes = std::size_t{256} * 1024;
 
-  void arrive(transfer from, void* fake_stack) {
-    if constexpr (address_sanitizer) {
-      __sanitizer_finish_switch_fiber(fake_stack, &caller_bottom_, &caller_size_);
+  explicit Fiber(const boost::context::stack_context& memory)
+      : Stack(boost::context::detail::make_fcontext(memory.sp, memory.size, &Fiber::enter),
+              static_cast<const std::byte*>(memory.sp) - memory.size, memory.size),
+        memory_(memory) {}
+
+  /// Runs functions as they come, until there is none.
+  static Fiber& serve(transfer came) {
+    auto& self = static_cast<Fiber&>(arrive(came, nullptr));
+    while (self.function_ != nullptr) {
+      Stack& next = self.function_(self, self.argument_);
+      self.function_ = nullptr;
+      self.go_to(next);
     }
-    caller_ = from.fctx;
-  }
-  /// Runs functions as they come; returns when there is none.
-  void serve(transfer from) {
-    arrive(from, nullptr);
-    while (function_ != nullptr) {
-      function_(argument_);
-      function_ = nullptr;
-      suspend();
-    }
+    return self;
   }
   /// The first frame of the stack, never left: nothing of it may be poisoned when the stack's
   /// memory is given back.
-  [[gnu::no_sanitize_address]] static void enter(transfer from) {
-    auto* const self = static_cast<Fiber*>(from.data);
-    self->serve(from);
-    if constexpr (address_sanitizer) {
-      __sanitizer_start_switch_fiber(nullptr, self->caller_bottom_, self->caller_size_);
-    }
-    boost::context::detail::jump_fcontext(self->caller_, nullptr);
+  [[gnu::no_sanitize_address]] static void enter(transfer came) {
+    Fiber& self = serve(came);
+    passage back{&self, static_cast<Stack*>(self.argument_)};
+    boost::context::detail::jump_fcontext(leave_for_good(back), &back);
   }
 
-  boost::context::stack_context stack_;
-  boost::context::detail::fcontext_t context_;           ///< where the fiber waits
-  boost::context::detail::fcontext_t caller_ = nullptr;  ///< where who resumed it waits
-  const void* caller_bottom_ = nullptr;
-  std::size_t caller_size_ = 0;
+  boost::context::stack_context memory_;
   function function_ = nullptr;
   void* argument_ = nullptr;
   Fiber* next_ = nullptr;  ///< of those in a pool
@@ -128,12 +150,13 @@ class FiberPool {
   }
 
   /// A fiber that runs nothing; to be given back.
-  [[nodiscard]] Fiber* take() {
-    return idle_ != nullptr ? std::exchange(idle_, idle_->next_) : new Fiber;
+  [[nodiscard]] Fiber& take() {
+    return idle_ != nullptr ? *std::exchange(idle_, idle_->next_) : *new Fiber;
   }
-  void give_back(Fiber* fiber) {
-    fiber->next_ = idle_;
-    idle_ = fiber;
+  /// By the function that runs on it too, before it ends.
+  void give_back(Fiber& fiber) {
+    fiber.next_ = idle_;
+    idle_ = &fiber;
   }
 
   /// That of the calling thread.

@@ -28,9 +28,10 @@ struct launch_schedule {
 };
 
 namespace detail {
-/// What launches of this thread follow.
+/// What launches of this thread follow: reversed, unless said otherwise, since a reduction to the
+/// first lane then never waits.
 [[nodiscard]] inline launch_schedule& current_schedule() noexcept {
-  static thread_local launch_schedule schedule;
+  static thread_local launch_schedule schedule{launch_order::reversed};
   return schedule;
 }
 }  // namespace detail
@@ -64,10 +65,15 @@ class Arrangement {
     permutation_.resize(static_cast<std::size_t>(n));
     std::iota(permutation_.begin(), permutation_.end(), index_t{0});
     // Fisher and Yates, in the form of Durstenfeld (1964).
-    const random_stream words{schedule_.seed, drawn_++};
-    for (std::size_t i = permutation_.size(); i > 1; --i) {
-      const std::uint32_t word = words.word(static_cast<index_t>(i), kind_);
-      std::swap(permutation_[i - 1], permutation_[word % i]);
+    const random_stream stream{schedule_.seed, drawn_++};
+    index_t* const entry = permutation_.data();
+    philox_block words{};
+    for (index_t i = n; i > 1; --i) {
+      if (i == n || i % 4 == 3) {  // four have their words in common
+        words = stream.words(static_cast<std::uint32_t>(i / 4), static_cast<std::uint64_t>(kind_));
+      }
+      const std::uint32_t word = words[static_cast<std::size_t>(i % 4)];
+      std::swap(entry[i - 1], entry[static_cast<index_t>(word) % i]);
     }
   }
   /// Number k of the order.

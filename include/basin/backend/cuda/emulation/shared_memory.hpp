@@ -2,6 +2,7 @@
 /// The shared memory of an emulated block: its arrays, and which of their bytes were written.
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -9,7 +10,6 @@
 #include <limits>
 #include <vector>
 
-#include <basin/backend/cuda/matrix.hpp>
 #include <basin/core/index.hpp>
 
 namespace basin::detail {
@@ -28,7 +28,7 @@ template <class T>
   }
 }
 
-/// Shared memory by bytes. Bounds are its callers' to know.
+/// Shared memory by bytes. Bounds are its callers' to know; entries are read and written as wholes.
 class SharedMemory {
  public:
   /// An array that the threads of a block have asked for.
@@ -37,37 +37,56 @@ class SharedMemory {
     friend bool operator==(const array&, const array&) = default;
   };
 
-  explicit SharedMemory(index_t bytes) : bytes_(bytes), written_(static_cast<std::size_t>(bytes)) {}
+  explicit SharedMemory(index_t bytes)
+      : bytes_(static_cast<std::size_t>(bytes)), written_(static_cast<std::size_t>(bytes)) {}
 
-  [[nodiscard]] index_t size() const noexcept { return bytes_.size(); }
-  [[nodiscard]] std::byte* at(index_t offset) noexcept { return bytes_.data() + offset; }
+  [[nodiscard]] index_t size() const noexcept { return static_cast<index_t>(bytes_.size()); }
+  [[nodiscard]] std::byte* at(index_t offset) const noexcept { return memory_ + offset; }
 
   /// The arrays of this block so far, in order.
   [[nodiscard]] const std::vector<array>& arrays() const noexcept { return arrays_; }
   /// The next block knows of no array.
-  void clear() noexcept { arrays_.clear(); }
+  void clear() noexcept {
+    arrays_.clear();
+    unchecked_.clear();
+  }
   /// Adds an array, poisoned.
   template <class T>
   void add(const array& added) {
-    const T value = poison<T>();
-    for (index_t i = 0; i < added.count; ++i) {
-      std::memcpy(at(added.offset + i * added.element_bytes), &value, sizeof(T));
-    }
-    mark(added.offset, static_cast<std::size_t>(added.count) * sizeof(T), false);
     arrays_.push_back(added);
+    unchecked_.push_back(0);
+    const auto bytes = static_cast<std::size_t>(added.count * added.element_bytes);
+    if (bytes == 0) return;
+    const T value = poison<T>();
+    std::byte* const begin = at(added.offset);
+    std::memcpy(begin, &value, sizeof(T));
+    for (std::size_t done = sizeof(T); done < bytes;) {  // twice as much by every copy
+      const std::size_t more = std::min(done, bytes - done);
+      std::memcpy(begin + done, begin, more);
+      done += more;
+    }
+    std::memset(flag_ + added.offset, 0, bytes);
   }
 
-  [[nodiscard]] bool written(index_t offset, std::size_t count) const {
-    return std::memchr(written_.data() + offset, 0, count) == nullptr;
-  }
-  void mark(index_t offset, std::size_t count, bool written) {
-    if (count > 0) std::memset(written_.data() + offset, written ? 1 : 0, count);
+  /// Whether the entry that begins at `offset` was written, and that it is.
+  [[nodiscard]] bool written(index_t offset) const { return flag_[offset] != 0; }
+  void mark(index_t offset) { flag_[offset] = 1; }
+  /// From here on all entries of array number i count as written.
+  void uncheck(std::size_t i) {
+    if (unchecked_[i] != 0) return;
+    unchecked_[i] = 1;
+    const array& of = arrays_[i];
+    const auto bytes = static_cast<std::size_t>(of.count * of.element_bytes);
+    if (bytes > 0) std::memset(flag_ + of.offset, 1, bytes);
   }
 
  private:
-  DeviceBuffer<std::byte> bytes_;
-  std::vector<std::uint8_t> written_;
+  std::vector<std::byte> bytes_;
+  std::vector<std::uint8_t> written_;  ///< at the first byte of an entry
+  std::byte* memory_ = bytes_.data();
+  std::uint8_t* flag_ = written_.data();
   std::vector<array> arrays_;
+  std::vector<std::uint8_t> unchecked_;  ///< by arrays
 };
 
 }  // namespace basin::detail
