@@ -46,7 +46,9 @@ void train(const basin::cpu<float>& be, basin::Autoencoder<float>& model, const 
     options.resume = true;
   }
   options.at_epoch = watch;
-  const auto result = basin::train(be, model, images.train, options, images.test);
+  // Of few images there are thousands of epochs: nobody asks for the test error behind each.
+  const auto result =
+      basin::train(be, model, images.train, options, watch ? images.test : Eigen::MatrixXf());
   basin::require(result.status == basin::training_status::finished, "training",
                  "the loss is no longer finite");
 }
