@@ -40,7 +40,8 @@ void train(const basin::cpu<float>& be, basin::Autoencoder<float>& model, const 
   options.regularizers = regularizers;
   options.seed = random;
   options.progress.silent = true;
-  if (!plan.keep.empty() && !watch) {
+  // Epochs of a few steps are done before a checkpoint would be written.
+  if (!plan.keep.empty() && !watch && steps >= 10) {
     std::filesystem::create_directories(plan.keep);
     options.checkpoint = plan.keep + "/" + name + "_" + std::to_string(seed) + ".safetensors";
     options.resume = true;

@@ -94,7 +94,8 @@ using at_epoch = std::function<void(const basin::Autoencoder<float>&, const basi
 
 // Trains a model, in place, from the initial weights of a seed. Seeds begin at 1, as those of
 // examples/train do. With `plan.keep` a training of that name that was cut off goes on, and one
-// that was done is read, unless it is watched: the epochs that it has done would not be seen.
+// that was done is read; not where it is watched, for the epochs that it has done would not be
+// seen, nor where images are so few that an epoch has less than ten steps.
 void train(const basin::cpu<float>& be, basin::Autoencoder<float>& model, const image_split& images,
            const training_plan& plan, index_t seed,
            const std::vector<basin::regularizer<float>>& regularizers = {},
