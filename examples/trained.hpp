@@ -37,8 +37,8 @@ struct training_plan {
   }
 };
 
-// Of tiny, quick and full settings. With the last, Figures 2 and 13 take two cores an hour together
-// for a data set; the paper's networks are wider, and its training longer.
+// Of tiny, quick and full settings. With the last, Figures 2 and 13 together take two cores some
+// twenty minutes for a data set; the paper's networks are wider, and its training longer.
 inline training_plan plan_of(const settings& s) {
   return s.pick<training_plan>(
       {.images = 512, .test = 64, .width = 6, .epochs = 15, .rate = 5e-3, .batch = 8}, {},

@@ -119,7 +119,8 @@ class scratch_array {
 };
 
 /// All the work of a column in one lane, on the CPU. Its functions are constexpr so that nvcc lets
-/// functions for host and device call them.
+/// functions for host and device call them; array(), whose result is none of a constant, is for
+/// both.
 template <class Scalar>
 class one_lane {
  public:
@@ -152,8 +153,10 @@ class one_lane {
   /// `count` numbers, uninitialised, that all lanes see.
   /// @throws argument_error (on a device being emulated kernel_error, on a GPU nothing) if there is
   ///   no room for so many
-  [[nodiscard]] constexpr scratch_array<Scalar> array(index_t count) {
+  [[nodiscard]] BASIN_HOST_DEVICE scratch_array<Scalar> array(index_t count) {
+#if !defined(__CUDA_ARCH__)
     require(count <= end_ - top_, "lanes", "more scratch memory is taken than was asked for");
+#endif
     return {top_, count};
   }
 
