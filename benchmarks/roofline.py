@@ -3,10 +3,8 @@ bound of a roofline. Nothing here is measured: peaks are those of data sheets, a
 less. `python3 benchmarks/roofline.py` prints the tables in Markdown.
 
 Bytes are those of float. "Ideal" reads inputs and weights once and writes outputs once. "Tiles" is
-what a kernel would read of caches
-and memory in tiles of 128 states and as many output channels as the layer has, 64 at most: no kernel
-here does so yet. The bound follows
-from the ideal bytes.
+what a kernel would read of caches and memory in tiles of 128 states and as many output channels as
+the layer has, 64 at most: no kernel here does so yet. The bound follows from the ideal bytes.
 """
 
 DEVICES = [("H100 SXM", 67e12, 3.35e12), ("RTX 4090", 82.6e12, 1.01e12)]  # flop/s, byte/s
