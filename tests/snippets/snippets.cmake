@@ -1,4 +1,6 @@
-# Every program in the README, the docs and the headers' comments is compiled and run.
+# Every program in the README, the docs and the headers' comments is compiled and run, once: in the
+# set unit, without optimisation and without sanitizers, for they are many and each compiles all
+# that it uses.
 file(GLOB_RECURSE documents CONFIGURE_DEPENDS
   ${PROJECT_SOURCE_DIR}/docs/*.md ${PROJECT_SOURCE_DIR}/include/basin/*.hpp)
 list(PREPEND documents ${PROJECT_SOURCE_DIR}/README.md)
@@ -14,6 +16,25 @@ foreach(snippet IN LISTS found)
   if(snippet MATCHES "^FRAGMENT")
     message(FATAL_ERROR "a documented snippet is not a whole program: ${snippet}")
   endif()
+endforeach()
+
+if(BASIN_TEST_SET STREQUAL "full")
+  # The first program of the README within its compile budget, at -O2.
+  list(FILTER found INCLUDE REGEX "README_md_")
+  list(GET found 0 readme_program)
+  get_target_property(eigen Eigen3::Eigen INTERFACE_INCLUDE_DIRECTORIES)
+  add_test(NAME ${prefix}/compile_budget
+    COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/snippets/compile_budget 8 ${CMAKE_CXX_COMPILER} -std=c++20 -O2
+            -I${PROJECT_SOURCE_DIR}/include -I${eigen} -c ${readme_program} -o /dev/null)
+  set_tests_properties(${prefix}/compile_budget PROPERTIES RUN_SERIAL TRUE)  # it is timed
+  return()
+endif()
+
+set(no_sanitizer)
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang" AND CMAKE_CXX_FLAGS MATCHES "-fsanitize")
+  set(no_sanitizer -fno-sanitize=all)
+endif()
+foreach(snippet IN LISTS found)
   get_filename_component(name ${snippet} NAME_WE)
   # Programs of the device backend run on a host system of Thrust's.
   file(STRINGS ${snippet} on_device REGEX "#include <basin/.*cuda")
@@ -27,21 +48,14 @@ foreach(snippet IN LISTS found)
   endif()
   target_link_libraries(snippet_${name} PRIVATE basin::io ${basin_flow})
   basin_warnings(snippet_${name})
-  target_compile_options(snippet_${name} PRIVATE ${lightly_optimised})  # they are run once
   file(READ ${snippet} program)
   if(program MATCHES "load_model|table3|fully_connected|make_model")
     target_link_libraries(snippet_${name} PRIVATE basin_compiled_networks)
+  else()
+    target_compile_options(snippet_${name} PRIVATE ${no_sanitizer})
+    target_link_options(snippet_${name} PRIVATE ${no_sanitizer})
   endif()
   file(MAKE_DIRECTORY ${snippet_dir}/run/${name})
   add_test(NAME ${prefix}/snippet/${name} COMMAND snippet_${name}
     WORKING_DIRECTORY ${snippet_dir}/run/${name})
 endforeach()
-
-# The first program of the README within its compile budget, at -O2.
-list(FILTER found INCLUDE REGEX "README_md_")
-list(GET found 0 readme_program)
-get_target_property(eigen Eigen3::Eigen INTERFACE_INCLUDE_DIRECTORIES)
-add_test(NAME ${prefix}/compile_budget
-  COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/snippets/compile_budget 8 ${CMAKE_CXX_COMPILER} -std=c++20 -O2
-          -I${PROJECT_SOURCE_DIR}/include -I${eigen} -c ${readme_program} -o /dev/null)
-set_tests_properties(${prefix}/compile_budget PROPERTIES RUN_SERIAL TRUE)  # it is timed

@@ -1,3 +1,0 @@
-// See decompositions.hpp.
-#define BASIN_TEST_DECOMPOSITIONS
-#include "decompositions.hpp"
