@@ -30,7 +30,8 @@ function(basin_thrust_test name system)
 endfunction()
 
 if(BASIN_TEST_SET STREQUAL "unit")
-  basin_thrust_test(device_sequential CPP ${device_sources})
+  device_units(in_sequence ${device_sources})
+  basin_thrust_test(device_sequential CPP ${in_sequence})
   basin_thrust_test(emulation CPP ${emulation_sources})
   # Beside kernels the sanitizers leave the emulation itself alone, which takes most of the time that
   # nothing is optimised; its own tests have them.
@@ -47,7 +48,8 @@ if(OpenMP_CXX_FOUND)
   set(parallel_sources ${device_sources} ${emulation_sources})
   list(REMOVE_ITEM parallel_sources solver/device_accelerators.cpp attractor/device.cpp
        attractor/device_cluster.cpp ood/device.cpp spectral/device.cpp)
-  basin_thrust_test(device_openmp OMP ${parallel_sources})
+  device_units(in_parallel ${parallel_sources})
+  basin_thrust_test(device_openmp OMP ${in_parallel})
   target_link_libraries(test_device_openmp PRIVATE OpenMP::OpenMP_CXX)
   target_compile_options(test_device_openmp PRIVATE ${basin_lightly_optimised})
   # Threads that spin between loops would hold the cores that other tests run on.

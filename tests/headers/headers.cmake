@@ -1,5 +1,6 @@
-# Every header compiles alone: a unit that includes nothing else. Those of the device are compiled
-# for Thrust's host system.
+# Every header compiles alone, as a unit that includes nothing else, and all compile together, so that
+# no two of them give a name to different things. Those of the device are compiled for Thrust's host
+# system.
 file(GLOB_RECURSE headers RELATIVE ${PROJECT_SOURCE_DIR}/include CONFIGURE_DEPENDS
   ${PROJECT_SOURCE_DIR}/include/basin/*.hpp)
 set(targets basin_headers)
@@ -14,6 +15,8 @@ endforeach()
 if(TARGET basin_device_headers)
   basin_on_thrust_host(basin_device_headers CPP)
 endif()
+set(together_basin_headers)
+set(together_basin_device_headers)
 foreach(header IN LISTS headers)
   set(target basin_headers)
   if(header MATCHES "/cuda/|/cuda\\.hpp$")
@@ -37,4 +40,12 @@ foreach(header IN LISTS headers)
   set(unit ${CMAKE_CURRENT_BINARY_DIR}/headers/${name}.cpp)
   file(CONFIGURE OUTPUT ${unit} CONTENT "#include <${header}>\n#include <${header}>\n")
   target_sources(${target} PRIVATE ${unit})
+  string(APPEND together_${target} "#include <${header}>\n")
 endforeach()
+set(last basin_headers)
+if(TARGET basin_device_headers)
+  set(last basin_device_headers)
+endif()
+set(unit ${CMAKE_CURRENT_BINARY_DIR}/headers/together.cpp)
+file(CONFIGURE OUTPUT ${unit} CONTENT "${together_basin_headers}${together_basin_device_headers}")
+target_sources(${last} PRIVATE ${unit})

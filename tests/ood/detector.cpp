@@ -103,7 +103,7 @@ TEST_CASE("a detector in a file is the same to the bit", "[ood]") {
   const Eigen::MatrixXd attractors = normal(6, 9, 4);
   for (const auto distance :
        {basin::attractor_distance::nearest, basin::attractor_distance::mean}) {
-    basin::trajectory_options options{
+    basin::trajectory_score_options options{
         .distance = distance, .divisor = basin::trajectory_divisor::iterations, .tail = true};
     options.rule.max_iterations = 40;
     options.rule.norm = basin::residual_norm::rms;

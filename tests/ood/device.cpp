@@ -25,12 +25,12 @@ const Eigen::MatrixXd W = maps::starts(7, 7, 5) * 0.6;
 const Eigen::VectorXd b = maps::starts(7, 1, 6);
 
 template <class Scalar>
-auto on_device(const basin::cuda<Scalar>& be) {
+auto tanh_on_device(const basin::cuda<Scalar>& be) {
   return basin::compose(basin::activation(basin::tanh_function{}),
                         basin::affine(be, W.cast<Scalar>().eval(), b.cast<Scalar>().eval()));
 }
 template <class Scalar>
-auto on_host() {
+auto tanh_on_host() {
   return basin::compose(basin::activation(basin::tanh_function{}),
                         basin::affine(W.cast<Scalar>().eval(), b.cast<Scalar>().eval()));
 }
@@ -40,12 +40,12 @@ auto on_host() {
 TEMPLATE_TEST_CASE("trajectories on the device score as on the CPU", "[ood]", float, double) {
   const basin::cuda<TestType> be;
   const basin::cpu<TestType> cpu(2);
-  auto device_map = on_device(be);
-  auto host_map = on_host<TestType>();
+  auto device_map = tanh_on_device(be);
+  auto host_map = tanh_on_host<TestType>();
   const Eigen::MatrixXd attractors = maps::starts(7, 12, 8), starts = 2 * maps::starts(7, 45, 9);
   const double tolerance = std::is_same_v<TestType, float> ? 1e-5 : 1e-12;
   for (const auto distance : {attractor_distance::nearest, attractor_distance::mean}) {
-    const basin::trajectory_options options{
+    const basin::trajectory_score_options options{
         .rule = {.residual = 1e-3, .max_iterations = 50}, .distance = distance, .tail = true};
     const auto found = basin::trajectory_score(be, device_map, attractors, starts, options);
     const auto expected = basin::trajectory_score(cpu, host_map, attractors, starts, options);
@@ -64,7 +64,7 @@ TEMPLATE_TEST_CASE("trajectories on the device score as on the CPU", "[ood]", fl
 
 TEST_CASE("starts that are not finite have no score on the device", "[ood]") {
   const basin::cuda<double> be;
-  auto map = on_device(be);
+  auto map = tanh_on_device(be);
   Eigen::MatrixXd starts = maps::starts(7, 3, 9);
   starts(2, 1) = std::numeric_limits<double>::quiet_NaN();
   const auto found = basin::trajectory_score(be, map, maps::starts(7, 4, 8), starts);
@@ -76,8 +76,8 @@ TEST_CASE("starts that are not finite have no score on the device", "[ood]") {
 
 TEST_CASE("residuals on the device are norms of one step", "[ood]") {
   const basin::cuda<double> be;
-  auto device_map = on_device(be);
-  auto host_map = on_host<double>();
+  auto device_map = tanh_on_device(be);
+  auto host_map = tanh_on_host<double>();
   Eigen::MatrixXd samples = maps::starts(7, 20, 9);
   samples(3, 4) = std::numeric_limits<double>::infinity();
   const Eigen::VectorXd found = basin::residual_score(be, device_map, samples);
@@ -104,8 +104,8 @@ TEST_CASE("residuals on the device are norms of one step", "[ood]") {
 TEST_CASE("a detector takes a map on the device, and scores without one", "[ood]") {
   const basin::cuda<double> be;
   const basin::cpu<double> cpu(1);
-  auto device_map = on_device(be);
-  auto host_map = on_host<double>();
+  auto device_map = tanh_on_device(be);
+  auto host_map = tanh_on_host<double>();
   const Eigen::MatrixXd references = maps::starts(7, 60, 8), samples = maps::starts(7, 20, 9);
   const auto same = [&](basin::Detector::scorer scorer) {
     const basin::Detector detector(std::move(scorer), references);

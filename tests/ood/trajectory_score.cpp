@@ -14,7 +14,7 @@
 using basin::attractor_distance;
 using basin::index_t;
 using basin::trajectory_divisor;
-using basin::trajectory_options;
+using basin::trajectory_score_options;
 
 namespace {
 
@@ -32,7 +32,7 @@ auto halving(index_t k) {
 // The same sums, a trajectory at a time, with all points stored.
 template <class Map>
 double by_hand(Map& map, const Eigen::MatrixXd& attractors, const Eigen::VectorXd& start,
-               const trajectory_options& options, index_t* iterations = nullptr) {
+               const trajectory_score_options& options, index_t* iterations = nullptr) {
   std::vector<Eigen::VectorXd> points{start};
   for (index_t t = 0; t < options.rule.max_iterations; ++t) {
     Eigen::MatrixXd next(start.size(), 1);
@@ -64,7 +64,7 @@ TEST_CASE("a geometric trajectory is a geometric sum", "[ood]") {
   const Eigen::MatrixXd attractor = Eigen::MatrixXd::Zero(1, 1);
   const Eigen::MatrixXd starts = (Eigen::MatrixXd(1, 3) << 8, -8, 0).finished();
   // 8, 4, 2, 1, 1/2, 1/4: from there the residual is 1/8.
-  trajectory_options options{.rule = {.residual = 0.125}};
+  trajectory_score_options options{.rule = {.residual = 0.125}};
   auto found = basin::trajectory_score(be, map, attractor, starts, options);
   CHECK(found.scores == Eigen::Vector3d(15.75 / 6, 15.75 / 6, 0));
   CHECK(found.first == Eigen::Vector3d(8, 8, 0));
@@ -96,7 +96,7 @@ TEST_CASE("scores are those of stored trajectories, with every option", "[ood]")
   for (const auto distance : {attractor_distance::nearest, attractor_distance::mean}) {
     for (const auto divisor : {trajectory_divisor::points, trajectory_divisor::iterations}) {
       for (const bool tail : {false, true}) {
-        trajectory_options options{.distance = distance, .divisor = divisor, .tail = tail};
+        trajectory_score_options options{.distance = distance, .divisor = divisor, .tail = tail};
         options.rule.max_iterations = 60;
         const auto found = basin::trajectory_score(be, map, attractors, starts, options);
         for (index_t j = 0; j < starts.cols(); ++j) {
@@ -116,7 +116,7 @@ TEST_CASE("a score does not hang on threads, batch or scalar of the inputs", "[o
   const Eigen::MatrixXf starts = normal(9, 200, 1).cast<float>();
   const basin::cpu<float> one(1), three(3);
   for (const auto distance : {attractor_distance::nearest, attractor_distance::mean}) {
-    const trajectory_options options{.distance = distance};
+    const trajectory_score_options options{.distance = distance};
     const auto all = basin::trajectory_score(one, map, attractors, starts, options);
     CHECK(basin::trajectory_score(three, map, attractors, starts, options).scores == all.scores);
     const auto some = basin::trajectory_score(three, map, attractors.cast<double>(),

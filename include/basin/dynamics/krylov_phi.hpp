@@ -18,7 +18,7 @@ namespace basin::detail {
 
 /// The Krylov spaces of a batch, in the memory of its backend.
 template <class Scalar>
-struct krylov_columns {
+struct phi_columns {
   index_t k;
   index_t capacity;    ///< columns of the batch
   index_t most;        ///< dimensions of a space
@@ -44,7 +44,7 @@ struct krylov_columns {
 /// The first vector of the basis: b / ‖b‖.
 template <class Scalar>
 struct begin_krylov {
-  krylov_columns<Scalar> spaces;
+  phi_columns<Scalar> spaces;
   const Scalar* b;
   BASIN_HOST_DEVICE void operator()(index_t j) const {
     const index_t k = spaces.k;
@@ -64,7 +64,7 @@ struct begin_krylov {
 /// result with the estimate of its error by Saad (1992).
 template <class Scalar>
 struct extend_krylov {
-  krylov_columns<Scalar> spaces;
+  phi_columns<Scalar> spaces;
   const Scalar* product;  ///< J_f v
   const Scalar* states;
   const Scalar* steps;
@@ -156,7 +156,7 @@ struct extend_krylov {
 /// out = base + factor φ_p b, and the error that an unfinished space leaves.
 template <class Scalar>
 struct apply_krylov {
-  krylov_columns<Scalar> spaces;
+  phi_columns<Scalar> spaces;
   const Scalar* base;
   Scalar* out;
   Scalar* errors;  ///< |error| is added; null: not wanted
@@ -210,7 +210,7 @@ class KrylovPhi {
         dimensions_(be.template make_buffer<index_t>(columns)),
         done_(be.template make_buffer<std::uint8_t>(columns)),
         work_(be.template make_buffer<double>(
-            is_cpu<B> ? 0 : columns * krylov_columns<scalar>::work_size(most_))) {}
+            is_cpu<B> ? 0 : columns * phi_columns<scalar>::work_size(most_))) {}
 
   /// Grows the spaces of `b` until φ_p(h J) b is known for every column.
   template <class Map>
@@ -242,7 +242,7 @@ class KrylovPhi {
   }
 
  private:
-  [[nodiscard]] krylov_columns<scalar> spaces() {
+  [[nodiscard]] phi_columns<scalar> spaces() {
     return {k_,
             capacity_,
             most_,

@@ -223,7 +223,7 @@ inline void save_detector(const Detector& detector, const std::filesystem::path&
     add("white_means", distances->white_means());
   } else {
     const auto& trajectories = std::get<TrajectoryScorer>(detector.fitted());
-    const trajectory_options& o = trajectories.options();
+    const trajectory_score_options& o = trajectories.options();
     const stopping& r = o.rule;
     text["score"] = "trajectory";
     text["mean"] = o.distance == attractor_distance::mean;
@@ -282,7 +282,7 @@ template <std::floating_point S>
                            matrix("white_means"), text.at("amount").get<double>());
       }
       require(kind == "trajectory", "score", "'" + kind + "' is unknown");
-      trajectory_options o{.tail = text.at("tail").get<bool>()};
+      trajectory_score_options o{.tail = text.at("tail").get<bool>()};
       if (text.at("mean").get<bool>()) o.distance = attractor_distance::mean;
       if (text.at("iterations").get<bool>()) o.divisor = trajectory_divisor::iterations;
       const nlohmann::json& r = text.at("rule");

@@ -42,7 +42,7 @@ enum class trajectory_divisor : std::uint8_t {
 };
 
 /// Settings of `trajectory_score`.
-struct trajectory_options {
+struct trajectory_score_options {
   /// Where a trajectory ends; `max_iterations` caps it.
   stopping rule = paper_small();
   attractor_distance distance = attractor_distance::nearest;
@@ -164,11 +164,11 @@ class TrajectoryScorer {
   /// @throws as `NearestReferences`; argument_error if a setting is out of its range
   template <std::floating_point S, class Derived>
   TrajectoryScorer(const cpu<S>& be, const Eigen::MatrixBase<Derived>& attractors,
-                   const trajectory_options& options = {})
+                   const trajectory_score_options& options = {})
       : options_((options.check(), options)),
         attractors_(be, Eigen::MatrixXd(attractors.template cast<double>())) {}
 
-  [[nodiscard]] const trajectory_options& options() const noexcept { return options_; }
+  [[nodiscard]] const trajectory_score_options& options() const noexcept { return options_; }
   [[nodiscard]] const Eigen::MatrixXd& attractors() const noexcept {
     return attractors_.references();
   }
@@ -234,7 +234,7 @@ class TrajectoryScorer {
     if (is_nan(found.last[j])) found.scores[j] = found.last[j];
   }
 
-  trajectory_options options_;
+  trajectory_score_options options_;
   NearestReferences<double> attractors_;
 };
 
@@ -273,7 +273,7 @@ template <backend B, class Map, class Attractors, class Starts>
 [[nodiscard]] TrajectoryScores trajectory_score(const B& be, Map& map,
                                                 const Eigen::MatrixBase<Attractors>& attractors,
                                                 const Eigen::MatrixBase<Starts>& starts,
-                                                const trajectory_options& options = {}) {
+                                                const trajectory_score_options& options = {}) {
   return TrajectoryScorer(detail::host_of(be), attractors, options).score(be, map, starts);
 }
 

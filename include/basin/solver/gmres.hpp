@@ -32,7 +32,7 @@ struct krylov_space {
 /// the entries of the bases; the small problem, 6 numbers and 6 flops a dimension and step, is one
 /// lane's, so that nothing of it goes to the host.
 template <class Scalar>
-struct krylov_columns {
+struct gmres_columns {
   krylov_space* spaces;
   Scalar* bases;
   double* small;
@@ -56,7 +56,7 @@ struct krylov_columns {
 /// The space of column which[i] of R begins.
 template <class Scalar>
 struct begin_space {
-  krylov_columns<Scalar> at;
+  gmres_columns<Scalar> at;
   const index_t* which;
   const Scalar* R;
 
@@ -78,7 +78,7 @@ struct begin_space {
 /// State and direction of the next product with the Jacobian for space left[i].
 template <class Scalar>
 struct next_product {
-  krylov_columns<Scalar> at;
+  gmres_columns<Scalar> at;
   const index_t* which;
   const index_t* left;
   const Scalar* Z;
@@ -99,7 +99,7 @@ struct next_product {
 /// One more dimension of space left[i], from J v for the latest vector v of its basis.
 template <class Scalar>
 struct extend_space {
-  krylov_columns<Scalar> at;
+  gmres_columns<Scalar> at;
   const index_t* which;
   const index_t* left;
   const Scalar* images;
@@ -172,7 +172,7 @@ struct extend_space {
 /// Column which[i] of S = the combination of the basis that is the solution.
 template <class Scalar>
 struct finish_space {
-  krylov_columns<Scalar> at;
+  gmres_columns<Scalar> at;
   const index_t* which;
   Scalar* S;
   std::uint8_t* good;
@@ -241,7 +241,7 @@ class Gmres {
         directions_(be.make_matrix(k, group_)),
         images_(be.make_matrix(k, group_)),
         small_(
-            be.template make_buffer<double>(group_ * krylov_columns<scalar>::small_numbers(most_))),
+            be.template make_buffer<double>(group_ * gmres_columns<scalar>::small_numbers(most_))),
         spaces_(be.template make_buffer<krylov_space>(group_)),
         which_(be.template make_buffer<index_t>(group_)),
         left_(be.template make_buffer<index_t>(group_)),
@@ -277,8 +277,8 @@ class Gmres {
   void solve_group(const Backend& be, Map& map, const matrix& Z, const matrix& R, matrix& S,
                    index_t count, array_view<const double> goals, array_view<index_t> products,
                    array_view<std::uint8_t> good) {
-    const krylov_columns<scalar> at{raw_address(spaces_.data()), raw_address(bases_.data()),
-                                    raw_address(small_.data()), k_, most_};
+    const gmres_columns<scalar> at{raw_address(spaces_.data()), raw_address(bases_.data()),
+                                   raw_address(small_.data()), k_, most_};
     const index_t* const which = raw_address(which_.data());
     const index_t* const left = raw_address(left_.data());
     share_out(be, count, begin_space<scalar>{at, which, raw_address(R.data())});

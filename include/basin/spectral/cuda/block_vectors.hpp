@@ -12,7 +12,7 @@ struct added {
   BASIN_HOST_DEVICE double operator()(double a, double b) const { return a + b; }
 };
 /// A NaN may be lost.
-struct larger {
+struct larger_of {
   BASIN_HOST_DEVICE double operator()(double a, double b) const { return !(b <= a) ? b : a; }
 };
 

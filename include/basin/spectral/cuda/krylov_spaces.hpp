@@ -126,7 +126,7 @@ struct orthogonalise_products {
       const double x = std::abs(static_cast<double>(products(i, j)));
       if (!(x <= largest)) largest = x;
     }
-    largest = block_total<threads>(block, partial, largest, larger{});
+    largest = block_total<threads>(block, partial, largest, larger_of{});
     const double scale = job.first != 0 ? product_scale(largest, job.scale) : job.scale;
     double square = 0;
     for (index_t i = block.thread(); i < k; i += threads) {
