@@ -76,7 +76,8 @@ Eigen::MatrixXf drawn(const Eigen::MatrixXf& from, index_t count, basin::random_
   return X;
 }
 
-// Foreign samples made of familiar ones, and noise.
+// Foreign samples made of familiar ones, and noise. Those that they are compared with must be
+// others: intervals are of samples that are independent.
 std::vector<std::pair<std::string, Eigen::MatrixXf>> foreign_sets(const Pools& pools,
                                                                   const Eigen::MatrixXf& familiar,
                                                                   basin::random_stream random) {
@@ -283,7 +284,9 @@ void measure(const basin::cpu<float>& be, const experiment::settings& s, const S
   Scores scores(be, model, references);
   found.attractors.push_back(static_cast<double>(scores.attractors()));
   const auto in = scores.of(familiar);
-  const auto sets = foreign_sets(pools, familiar, {static_cast<std::uint64_t>(seed + 1), 42});
+  const Eigen::MatrixXf others =
+      drawn(pools.test, sizes.samples, tests, sizes.samples + sizes.calibration);
+  const auto sets = foreign_sets(pools, others, {static_cast<std::uint64_t>(seed + 1), 42});
 
   basin::Detector detector(basin::TrajectoryScorer(be, scores.ends()), scores.codes());
   detector.calibrate(be, experiment::codes_of(be, model, calibrating),
@@ -477,7 +480,7 @@ void body(int argc, char** argv) {
   basin::require(data.empty() || s.images.empty(), "--data", "cannot be with --images");
   if (!data.empty()) s.images = data + "/mnist/t10k-images-idx3-ubyte.gz";
   const Sizes sizes = data.empty() ? s.pick<Sizes>({60, 30, 30}, {250, 100, 80}, {2000, 600, 400})
-                                   : s.pick<Sizes>({60, 20, 20}, {300, 80, 80}, {2000, 600, 400});
+                                   : s.pick<Sizes>({60, 20, 20}, {300, 200, 200}, {2000, 350, 300});
   experiment::Report report(s);
   report.json["references"] = sizes.references;
   report.json["samples"] = sizes.samples;
@@ -485,7 +488,7 @@ void body(int argc, char** argv) {
   std::vector<Found> all;
   if (data.empty()) {
     auto plan = experiment::plan_of(s);
-    plan.test = sizes.samples + sizes.calibration;
+    plan.test = 2 * sizes.samples + sizes.calibration;
     // Networks so small with ReLU and two codes often answer with the mean image alone.
     if (s.size != experiment::size::full) plan.activation = basin::silu_function{};
     plan = changes.apply(plan);

@@ -110,6 +110,24 @@ TEST_CASE("intervals hold what they promise, and reproduce", "[ood]") {
   CHECK(wide.high > first.high);
 }
 
+TEST_CASE("a false positive rate of 0 or 1 is not certain", "[ood]") {
+  // Clopper and Pearson: of 0 in n the limit p has (1 - p)^n = 0.025.
+  const Eigen::VectorXd above = normal(80, 100, 0), below = normal(30, 0, 1);
+  for (const auto positive :
+       {positive_class::in_distribution, positive_class::out_of_distribution}) {
+    const double n = positive == positive_class::in_distribution ? 80 : 30;
+    const auto none = basin::fpr_at_tpr_bootstrap(above, below, positive);
+    CHECK(none.value == 0);
+    CHECK(none.low == 0);
+    CHECK(std::abs(std::pow(1 - none.high, n) - 0.025) < 1e-12);
+  }
+  const auto all = basin::fpr_at_tpr_bootstrap(-above, below, positive_class::in_distribution, 0.95,
+                                               {.confidence = 0.9});
+  CHECK(all.value == 1);
+  CHECK(all.high == 1);
+  CHECK(std::abs(std::pow(all.low, 80) - 0.05) < 1e-12);
+}
+
 TEST_CASE("scores that cannot be ordered are refused", "[ood]") {
   const Eigen::VectorXd some = Eigen::Vector3d(1, 2, 3), none(0);
   Eigen::VectorXd bad = some;

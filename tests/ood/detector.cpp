@@ -113,8 +113,38 @@ TEST_CASE("a detector in a file is the same to the bit", "[ood]") {
   }
   CHECK_THROWS_AS(Detector(basin::KnnScorer(be, references, {.exclude_self = true}), references),
                   basin::argument_error);
+  check(basin::ResidualScorer(6), map);
   Detector needs(basin::TrajectoryScorer(be, attractors), references);
   CHECK_THROWS_WITH(needs.score(be, fresh), "Detector: trajectories need the map");
+}
+
+TEST_CASE("a detector by residuals", "[ood]") {
+  auto map = basin::function_map(3, [](const auto& Z) { return 0.5 * Z; });
+  const Eigen::MatrixXd references = normal(3, 50, 0), fresh = normal(3, 400, 2);
+  Detector detector(basin::ResidualScorer(3), references);
+  CHECK_THROWS_WITH(detector.score(be, fresh), "Detector: residuals need the map");
+  CHECK(detector.score(be, fresh, map) == basin::residual_score(be, map, fresh));
+  detector.calibrate(be, normal(3, 200, 1), {.rate = 0.1}, map);
+  const auto said = detector.detect(be, (9 * fresh).eval(), map);
+  CHECK(std::count(said.foreign.begin(), said.foreign.end(), true) > 320);
+  CHECK(said.warning.empty());
+  CHECK_THROWS_AS(detector.score(be, references, map), basin::argument_error);
+  CHECK_THROWS_AS(Detector(basin::ResidualScorer(4), references), basin::size_error);
+  CHECK_THROWS_AS(basin::ResidualScorer(0), basin::argument_error);
+}
+
+TEST_CASE("a detector says that all references are neighbours", "[ood]") {
+  const Eigen::MatrixXd references = normal(3, 20, 0), fresh = normal(3, 5, 2);
+  const auto warning_of = [&](index_t neighbours) {
+    Detector detector(basin::KnnScorer(be, references, {.neighbours = neighbours}), references);
+    detector.calibrate(be, normal(3, 200, 1), {.rate = 0.1});
+    const auto said = detector.detect(be, fresh);
+    CHECK(said.warning == detector.warning());
+    return said.warning;
+  };
+  CHECK(warning_of(19).empty());
+  CHECK(warning_of(20) == basin::knn_score(be, references, fresh, {.neighbours = 20}).warning);
+  CHECK(warning_of(2000) == "2000 neighbours of 20 references: all are neighbours");
 }
 
 TEST_CASE("a sample that is not a number is foreign", "[ood]") {
@@ -144,6 +174,8 @@ TEST_CASE("files that are no detectors are refused", "[ood]") {
             "allow_equal": false})",
         R"({"version": 1, "score": "knn", "neighbours": "x", "mean": false, "normalized": false,
             "allow_equal": false})",
+        R"({"version": 1, "score": "residual"})",
+        R"({"version": 1, "score": "residual", "dimension": 0})",
         R"({"version": 1, "score": "trajectory", "mean": true, "iterations": true, "tail": true,
             "rule": [1, 9, 1]})"}) {
     CAPTURE(text);

@@ -295,16 +295,25 @@ inline void require_rate(const char* where, double tpr) {
 }
 
 /// The false positive rate with the percentile interval of the bootstrap of `auroc_bootstrap`: the
-/// threshold is found anew in each resample, so that its own uncertainty counts.
+/// threshold is found anew in each resample, so that its own uncertainty counts. Where no sample of
+/// the negative class is beyond the threshold, or all are, resamples know of nothing else; the
+/// interval then reaches as far as that of Clopper and Pearson (Biometrika 1934) for 0 or n of n:
+/// with 80 samples and 95 % to 0.045.
 /// @throws as `fpr_at_tpr`, and argument_error if a setting is out of its range
 /// Cost: as `auroc_bootstrap`.
 [[nodiscard]] inline confidence_interval fpr_at_tpr_bootstrap(
     const Eigen::Ref<const Eigen::VectorXd>& out, const Eigen::Ref<const Eigen::VectorXd>& in,
     positive_class positive, double tpr = 0.95, const bootstrap_options& options = {}) {
   detail::require_rate("fpr_at_tpr_bootstrap", tpr);
-  return detail::bootstrap(
+  confidence_interval found = detail::bootstrap(
       detail::ScoreGroups("fpr_at_tpr_bootstrap", out, in), options,
       [&](const detail::ScoreGroups& groups) { return groups.at(positive, tpr).fpr; });
+  const auto negatives =
+      static_cast<double>(positive == positive_class::in_distribution ? out.size() : in.size());
+  const double least = std::pow((1 - options.confidence) / 2, 1 / negatives);
+  if (found.value == 0) found.high = std::max(found.high, 1 - least);
+  if (found.value == 1) found.low = std::min(found.low, least);
+  return found;
 }
 
 }  // namespace basin

@@ -2,8 +2,9 @@
 /// A detector of foreign samples: fitted on references once, calibrated, kept in a file.
 ///
 /// The file is safetensors: of k-NN and trajectories the points (M × k), of Mahalanobis's distances
-/// origin (k), whitening (k × k, a column of W a row) and white_means (C × k); fingerprints (I64);
-/// and in the metadata, under "detector", the settings and the threshold as JSON.
+/// origin (k), whitening (k × k, a column of W a row) and white_means (C × k), of residuals
+/// nothing; fingerprints (I64); and in the metadata, under "detector", the settings and the
+/// threshold as JSON.
 #pragma once
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -32,6 +34,7 @@
 #include <basin/io/safetensors.hpp>
 #include <basin/ood/knn_score.hpp>
 #include <basin/ood/mahalanobis.hpp>
+#include <basin/ood/residual_score.hpp>
 #include <basin/ood/threshold.hpp>
 #include <basin/ood/trajectory_score.hpp>
 
@@ -58,6 +61,7 @@ template <class Derived>
 struct Detections {
   Eigen::VectorXd scores;     ///< N; the higher, the more foreign
   std::vector<bool> foreign;  ///< whether the score is above the threshold, or is not a number
+  std::string warning;        ///< as `KnnScores::warning`; empty of other scores
 };
 
 /// A score with what it was fitted on, and a threshold. Samples that were references or calibrated
@@ -82,7 +86,7 @@ struct Detections {
 /// @endcode
 class Detector {
  public:
-  using scorer = std::variant<KnnScorer, Mahalanobis, TrajectoryScorer>;
+  using scorer = std::variant<KnnScorer, Mahalanobis, TrajectoryScorer, ResidualScorer>;
 
   /// @param fitted on the references, or on the attractors that these come to
   /// @param references k × M in host memory, by which samples are recognised
@@ -122,10 +126,15 @@ class Detector {
   [[nodiscard]] const std::optional<basin::Threshold>& threshold() const noexcept {
     return threshold_;
   }
+  /// Not empty of a k-NN scorer that has no more references than neighbours.
+  [[nodiscard]] std::string warning() const {
+    const auto* knn = std::get_if<KnnScorer>(&scorer_);
+    return knn != nullptr ? knn->warning() : std::string();
+  }
   /// Of references and calibrating samples, sorted.
   [[nodiscard]] const std::vector<std::int64_t>& known() const noexcept { return known_; }
 
-  /// Scores of samples, of trajectories with the map that the attractors are of.
+  /// Scores of samples, of trajectories and residuals with the map.
   /// @param be where map and score run. A program with a device includes ood/cuda/detector.hpp; the
   ///   references are uploaded each time, since a detector keeps them in host memory
   /// @param samples k × N in host memory
@@ -136,14 +145,20 @@ class Detector {
                                       const Eigen::MatrixBase<Derived>& samples) const {
     require(!std::holds_alternative<TrajectoryScorer>(scorer_), "Detector",
             "trajectories need the map");
-    return score_with(be, samples, [](const TrajectoryScorer&) { return Eigen::VectorXd(); });
+    require(!std::holds_alternative<ResidualScorer>(scorer_), "Detector", "residuals need the map");
+    return score_with(be, samples, [](const auto&) { return Eigen::VectorXd(); });
   }
   /// @copydoc score
   template <backend B, class Map, class Derived>
   [[nodiscard]] Eigen::VectorXd score(const B& be, const Eigen::MatrixBase<Derived>& samples,
                                       Map& map) const {
-    return score_with(be, samples,
-                      [&](const TrajectoryScorer& s) { return s.score(be, map, samples).scores; });
+    return score_with(be, samples, [&](const auto& s) -> Eigen::VectorXd {
+      if constexpr (std::is_same_v<std::remove_cvref_t<decltype(s)>, TrajectoryScorer>) {
+        return s.score(be, map, samples).scores;
+      } else {
+        return s.score(be, map, samples);
+      }
+    });
   }
 
   /// Sets the threshold by familiar samples that are no references, once.
@@ -165,15 +180,16 @@ class Detector {
   [[nodiscard]] Detections detect(const B& be, const Eigen::MatrixBase<Derived>& samples,
                                   Map&... map) const {
     require(threshold_.has_value(), "Detector", "it is not calibrated");
-    Detections found{.scores = score(be, samples, map...), .foreign = {}};
+    Detections found{.scores = score(be, samples, map...), .foreign = {}, .warning = warning()};
     for (const double s : found.scores) found.foreign.push_back(threshold_->alarm(s));
     return found;
   }
 
  private:
-  template <class B, class Derived, class Trajectories>
+  /// @param by_map scores of a scorer that needs the map
+  template <class B, class Derived, class ByMap>
   [[nodiscard]] Eigen::VectorXd score_with(const B& be, const Eigen::MatrixBase<Derived>& samples,
-                                           const Trajectories& trajectories) const {
+                                           const ByMap& by_map) const {
     require_size("Detector", "number of rows of the samples", samples.rows(), dimension());
     const std::vector<std::int64_t> prints = detail::fingerprints(samples);
     for (std::size_t j = 0; j < prints.size(); ++j) {
@@ -181,7 +197,8 @@ class Detector {
               "sample " + std::to_string(j) +
                   " is a reference or has calibrated the threshold: samples must be new");
     }
-    if (const auto* s = std::get_if<TrajectoryScorer>(&scorer_)) return trajectories(*s);
+    if (const auto* s = std::get_if<TrajectoryScorer>(&scorer_)) return by_map(*s);
+    if (const auto* s = std::get_if<ResidualScorer>(&scorer_)) return by_map(*s);
     if (const auto* s = std::get_if<KnnScorer>(&scorer_)) {
       if constexpr (is_device_backend<B>) {
         return BasicKnnScorer<B>::of_stored(be, s->references(), s->options())
@@ -221,6 +238,9 @@ inline void save_detector(const Detector& detector, const std::filesystem::path&
     add("origin", distances->origin());
     add("whitening", distances->whitening());
     add("white_means", distances->white_means());
+  } else if (const auto* residuals = std::get_if<ResidualScorer>(&detector.fitted())) {
+    text["score"] = "residual";
+    text["dimension"] = residuals->dimension();
   } else {
     const auto& trajectories = std::get<TrajectoryScorer>(detector.fitted());
     const trajectory_score_options& o = trajectories.options();
@@ -281,6 +301,7 @@ template <std::floating_point S>
         return Mahalanobis(Eigen::VectorXd(matrix("origin").reshaped()), matrix("whitening"),
                            matrix("white_means"), text.at("amount").get<double>());
       }
+      if (kind == "residual") return ResidualScorer(text.at("dimension").get<index_t>());
       require(kind == "trajectory", "score", "'" + kind + "' is unknown");
       trajectory_score_options o{.tail = text.at("tail").get<bool>()};
       if (text.at("mean").get<bool>()) o.distance = attractor_distance::mean;

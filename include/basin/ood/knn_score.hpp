@@ -84,6 +84,13 @@ class BasicKnnScorer {
   /// k × M, normalised where that was asked for.
   [[nodiscard]] decltype(auto) references() const noexcept { return search_.references(); }
 
+  /// As `KnnScores::warning`, of any samples.
+  [[nodiscard]] std::string warning() const {
+    if (options_.neighbours < available()) return {};
+    return std::to_string(options_.neighbours) + " neighbours of " + std::to_string(available()) +
+           " references: all are neighbours";
+  }
+
   /// @param samples k × N in host memory, or a view of the device's
   /// @throws size_error unless they have k rows; argument_error that names a sample that is not
   ///   finite, or equals a reference without `allow_equal`
@@ -97,14 +104,10 @@ class BasicKnnScorer {
       excluded.resize(static_cast<std::size_t>(n));
       std::iota(excluded.begin(), excluded.end(), index_t{0});
     }
-    const index_t available = search_.size() - (options_.exclude_self ? 1 : 0);
-    require(available >= 1, "knn_score", "there is no reference but the sample itself");
+    require(available() >= 1, "knn_score", "there is no reference but the sample itself");
     KnnScores found;
-    found.neighbours = std::min(options_.neighbours, available);
-    if (options_.neighbours >= available) {
-      found.warning = std::to_string(options_.neighbours) + " neighbours of " +
-                      std::to_string(available) + " references: all are neighbours";
-    }
+    found.neighbours = std::min(options_.neighbours, available());
+    found.warning = warning();
     const Neighbours nearest =
         options_.normalized
             ? search_.nearest(be, search::points(be, "knn_score", "sample", samples, true),
@@ -124,6 +127,10 @@ class BasicKnnScorer {
   }
 
  private:
+  [[nodiscard]] index_t available() const {
+    return search_.size() - (options_.exclude_self ? 1 : 0);
+  }
+
   knn_options options_;
   typename search::type search_;
 };

@@ -72,4 +72,24 @@ template <backend B, class Map, class Samples>
   return detail::StepNorms<B>::of(be, map, samples);
 }
 
+/// The same as what a `Detector` scores with: it is fitted on nothing, and knows the map's
+/// dimension.
+class ResidualScorer {
+ public:
+  /// @throws argument_error unless the dimension is positive
+  explicit ResidualScorer(index_t dimension) : dimension_(dimension) {
+    require(dimension >= 1, "ResidualScorer", "the dimension must be at least 1");
+  }
+  [[nodiscard]] index_t dimension() const noexcept { return dimension_; }
+
+  /// @throws as `residual_score`
+  template <backend B, class Map, class Samples>
+  [[nodiscard]] Eigen::VectorXd score(const B& be, Map& map, const Samples& samples) const {
+    return residual_score(be, map, samples);
+  }
+
+ private:
+  index_t dimension_;
+};
+
 }  // namespace basin
