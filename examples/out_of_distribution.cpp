@@ -480,7 +480,7 @@ void body(int argc, char** argv) {
   basin::require(data.empty() || s.images.empty(), "--data", "cannot be with --images");
   if (!data.empty()) s.images = data + "/mnist/t10k-images-idx3-ubyte.gz";
   const Sizes sizes = data.empty() ? s.pick<Sizes>({60, 30, 30}, {250, 100, 80}, {2000, 600, 400})
-                                   : s.pick<Sizes>({60, 20, 20}, {300, 200, 200}, {2000, 350, 300});
+                                   : s.pick<Sizes>({60, 20, 20}, {300, 80, 80}, {2000, 350, 300});
   experiment::Report report(s);
   report.json["references"] = sizes.references;
   report.json["samples"] = sizes.samples;
