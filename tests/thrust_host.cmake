@@ -32,6 +32,8 @@ endfunction()
 if(BASIN_TEST_SET STREQUAL "unit")
   device_units(in_sequence ${device_sources})
   basin_thrust_test(device_sequential CPP ${in_sequence})
+  # It takes longest, so that it is begun first.
+  set_tests_properties(${prefix}/device_sequential PROPERTIES COST 1000)
   basin_thrust_test(emulation CPP ${emulation_sources})
   # Beside kernels the sanitizers leave the emulation itself alone, which takes most of the time that
   # nothing is optimised; its own tests have them.
