@@ -1,5 +1,5 @@
 # What many targets of this build use, compiled once for those that link it: their files see the
-# header of that name first. That takes two thirds off the time that the experiments take to compile.
+# header of that name first. Experiments that cluster then compile in a third to a half of the time.
 #   basin_compiled_decompositions  Eigen's, of matrices of double
 #   basin_compiled_networks        the layers of networks of float and double
 #   basin_compiled_dynamics        spectra and clusters of the latent maps of such networks

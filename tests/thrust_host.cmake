@@ -45,8 +45,8 @@ if(BASIN_TEST_SET STREQUAL "unit")
 endif()
 find_package(OpenMP QUIET COMPONENTS CXX)
 if(OpenMP_CXX_FOUND)
-  # Those of the backend itself, and one of each way to work on columns: what threads could upset.
-  # The others run in sequence alone, under sanitizers.
+  # Those of the backend, layers, solvers, flows and sparse codes. The others, which take long to
+  # compile, run in sequence alone, under sanitizers.
   set(parallel_sources ${device_sources} ${emulation_sources})
   list(REMOVE_ITEM parallel_sources solver/device_accelerators.cpp attractor/device.cpp
        attractor/device_cluster.cpp ood/device.cpp spectral/device.cpp)

@@ -1,6 +1,6 @@
 # Every program in the README, the docs and the headers' comments is compiled and run, once: in the
-# set unit, without optimisation and without sanitizers, for they are many and each compiles all
-# that it uses.
+# set unit, without optimisation, and without sanitizers where they link no compiled networks, for they
+# are many and each compiles all that it uses.
 file(GLOB_RECURSE documents CONFIGURE_DEPENDS
   ${PROJECT_SOURCE_DIR}/docs/*.md ${PROJECT_SOURCE_DIR}/include/basin/*.hpp)
 list(PREPEND documents ${PROJECT_SOURCE_DIR}/README.md)
