@@ -1,5 +1,5 @@
 // Clusters, discoveries and atlases with maps on the device backend: the same as on the CPU. Built
-// by nvcc for a GPU, and by a plain compiler for each of Thrust's host systems.
+// by nvcc for a GPU, and by a plain compiler for Thrust's sequential host system.
 #include <algorithm>
 #include <cmath>
 #include <limits>

@@ -1,5 +1,5 @@
 // Scores of foreign samples with maps on the device backend: the same as on the CPU. Built by nvcc
-// for a GPU, and by a plain compiler for each of Thrust's host systems.
+// for a GPU, and by a plain compiler for Thrust's sequential host system.
 #include <array>
 #include <cmath>
 #include <limits>
@@ -118,6 +118,10 @@ TEST_CASE("a detector takes a map on the device, and scores without one", "[ood]
   same(basin::Mahalanobis(cpu, references));
   basin::Detector trajectories(basin::TrajectoryScorer(cpu, references), references);
   CHECK((trajectories.score(be, samples, device_map) - trajectories.score(cpu, samples, host_map))
+            .cwiseAbs()
+            .maxCoeff() < 1e-12);
+  const basin::Detector residuals(basin::ResidualScorer(7), references);
+  CHECK((residuals.score(be, samples, device_map) - residuals.score(cpu, samples, host_map))
             .cwiseAbs()
             .maxCoeff() < 1e-12);
   trajectories.calibrate(be, maps::starts(7, 40, 10), {.rate = 0.2}, device_map);

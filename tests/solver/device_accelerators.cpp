@@ -1,5 +1,5 @@
 // Accelerators by column on the device backend: what they do on the CPU. Built by nvcc for a GPU,
-// and by a plain compiler for each of Thrust's host systems.
+// and by a plain compiler for Thrust's sequential host system.
 #include <algorithm>
 #include <cmath>
 #include <filesystem>

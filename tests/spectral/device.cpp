@@ -1,5 +1,5 @@
 // Spectra on the device backend: what they are on the CPU, and the same answers. Built by nvcc for
-// a GPU, and by a plain compiler for each of Thrust's host systems.
+// a GPU, and by a plain compiler for Thrust's sequential host system.
 #include <array>
 #include <cmath>
 #include <limits>
