@@ -67,6 +67,8 @@ const std::vector<std::string> metrics{"test error",
                                        "chamfer test",
                                        "fpr95",
                                        "auroc",
+                                       "fpr95 of the start",
+                                       "auroc of the start",
                                        "converged"};
 
 std::vector<double> look(const basin::cpu<float>& be, const basin::Autoencoder<float>& model,
@@ -81,7 +83,7 @@ std::vector<double> look(const basin::cpu<float>& be, const basin::Autoencoder<f
     return static_cast<double>(ends.attractors.cols());
   };
   // Where a kind of starts meets no attractor within the rule, nothing is compared.
-  double to_noise = NAN, to_test = NAN, fpr = NAN, area = NAN;
+  double to_noise = NAN, to_test = NAN, fpr = NAN, area = NAN, start_fpr = NAN, start_area = NAN;
   if (train.attractors.cols() > 0) {
     const double scale = static_cast<double>(train.attractors.colwise().norm().mean());
     const auto apart = [&](const experiment::Ends& other) {
@@ -93,12 +95,17 @@ std::vector<double> look(const basin::cpu<float>& be, const basin::Autoencoder<f
     to_test = apart(test);
     auto map = model.latent_map();
     const basin::TrajectoryScorer scorer(be, train.attractors);
-    const Eigen::VectorXd familiar = scorer.score(be, map, test_codes).scores;
-    const Eigen::VectorXd foreign = scorer.score(be, map, from.noise).scores;
-    if (familiar.allFinite() && foreign.allFinite()) {
-      fpr = basin::fpr_at_tpr(foreign, familiar, basin::positive_class::in_distribution);
-      area = basin::auroc(foreign, familiar);
-    }
+    const auto familiar = scorer.score(be, map, test_codes);
+    const auto foreign = scorer.score(be, map, from.noise);
+    const auto rates = [](const Eigen::VectorXd& out, const Eigen::VectorXd& in, double& rate,
+                          double& under) {
+      if (!in.allFinite() || !out.allFinite()) return;
+      rate = basin::fpr_at_tpr(out, in, basin::positive_class::in_distribution);
+      under = basin::auroc(out, in);
+    };
+    rates(foreign.scores, familiar.scores, fpr, area);
+    // What the codes tell without a trajectory.
+    rates(foreign.first, familiar.first, start_fpr, start_area);
   }
   return {test_error,
           experiment::memorization_of(be, decoded, images.train).mean,
@@ -110,6 +117,8 @@ std::vector<double> look(const basin::cpu<float>& be, const basin::Autoencoder<f
           to_test,
           fpr,
           area,
+          start_fpr,
+          start_area,
           (train.converged + test.converged + noise.converged) / 3};
 }
 
@@ -287,6 +296,9 @@ void body(int argc, char** argv) {
   report.claim("Figure 3d", "trajectories become separable: FPR95 falls",
                "FPR95 " + between("fpr95", first, last), "first epoch less last",
                found.difference("fpr95", first, last));
+  std::printf("\nWithout a trajectory, by the distance of the codes alone: FPR95 %s, AUROC %s\n",
+              between("fpr95 of the start", first, last).c_str(),
+              between("auroc of the start", first, last).c_str());
   report.claim("Figure 12, right", "the rank of decoded attractors rises over the epochs",
                "rank " + between("rank", first, last), "last epoch less first",
                found.difference("rank", last, first));
@@ -313,7 +325,8 @@ void body(int argc, char** argv) {
               found.curve("chamfer test", "of test images", "#D55E00")}),
        panel("Trajectory score, noise against test images", "rate",
              {found.curve("fpr95", "FPR95", "#CC79A7"),
-              found.curve("auroc", "AUROC, noise as foreign", "#009E73")})});
+              found.curve("auroc", "AUROC, noise as foreign", "#009E73"),
+              found.curve("fpr95 of the start", "FPR95 of the start alone", "#E69F00")})});
   experiment::write_sheet(report.path("sheet.png"), images.shape, sheet);
   if (!draw_planes(report, s, planes)) {
     std::printf("no picture of the field: there is no gnuplot; plots/ has its script and data\n");

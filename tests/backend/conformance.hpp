@@ -11,9 +11,11 @@
 #include <Eigen/Core>
 
 #include <basin/backend/concept.hpp>
+#include <basin/backend/cpu/lanes.hpp>
 #include <basin/backend/gemm_options.hpp>
 #include <basin/core/error.hpp>
 #include <basin/core/finite.hpp>
+#include <basin/core/host_device.hpp>
 #include <basin/core/random.hpp>
 
 #include "../catch.hpp"
@@ -466,6 +468,88 @@ void random_fills(const B& be) {
   CHECK_THROWS_AS(fill_uniform(be, stream, wide.view(), 1, 1), basin::argument_error);
 }
 
+// What the lanes of a column say of its entries.
+template <class Scalar>
+struct ask_lanes {
+  const Scalar* X;
+  const Scalar* Y;
+  index_t n;
+  index_t* at;
+  Scalar* greatest;
+  double* dot;
+  template <class Lanes>
+  BASIN_HOST_DEVICE void operator()(Lanes& lanes, index_t j) const {
+    const Scalar* const x = X + j * n;
+    const auto found = lanes.greatest(n, [&](index_t i) { return x[i]; });
+    const double product = lanes.dot_in_double(x, Y + j * n, n);
+    lanes.once([&] {
+      at[j] = found.at;
+      greatest[j] = found.value;
+      dot[j] = product;
+    });
+  }
+};
+
+template <class B>
+void lanes(const B& be) {
+  using scalar = typename B::scalar;
+  constexpr scalar infinity = std::numeric_limits<scalar>::infinity();
+  constexpr scalar nan = std::numeric_limits<scalar>::quiet_NaN();
+  for (const index_t n : {0, 1, 2, 31, 32, 33, 63, 64, 65, 128, 129, 300}) {
+    CAPTURE(n);
+    // Random; ties from the middle on; NaN before the greatest; nothing but NaN; nothing but -inf
+    // behind a NaN.
+    host_matrix<B> X(n, 5), Y(n, 5);
+    for (index_t j = 0; j < 5; ++j) {
+      for (index_t i = 0; i < n; ++i) {
+        X(i, j) = basin::normal_at<scalar>(basin::random_stream{9, 1}, i, j);
+        Y(i, j) = basin::normal_at<scalar>(basin::random_stream{9, 2}, i, j);
+      }
+    }
+    X.col(1).tail(n - n / 2).setConstant(7);
+    if (n > 1) X(n - 1, 2) = 3;
+    if (n > 1) X(0, 2) = nan;
+    X.col(3).setConstant(nan);
+    X.col(4).setConstant(-infinity);
+    if (n > 1) X(0, 4) = nan;
+    auto x = be.make_matrix(n, 5), y = be.make_matrix(n, 5);
+    upload(be, X, columns(be, x, 0, 5));
+    upload(be, Y, columns(be, y, 0, 5));
+    auto at = be.template make_buffer<index_t>(5);
+    auto greatest = be.template make_buffer<scalar>(5);
+    auto dot = be.template make_buffer<double>(5);
+    for_each_in_lanes(
+        be, 5,
+        ask_lanes<scalar>{basin::raw_address(x.data()), basin::raw_address(y.data()), n,
+                          basin::raw_address(at.data()), basin::raw_address(greatest.data()),
+                          basin::raw_address(dot.data())},
+        0, basin::array_view<scalar>(), 1);
+    std::vector<index_t> found(5);
+    std::vector<scalar> values(5);
+    std::vector<double> products(5);
+    download_array(be, basin::array_view<const index_t>(at), basin::array_view<index_t>(found));
+    download_array(be, basin::array_view<const scalar>(greatest),
+                   basin::array_view<scalar>(values));
+    download_array(be, basin::array_view<const double>(dot), basin::array_view<double>(products));
+    if (n == 0) {
+      CHECK(found == std::vector<index_t>(5, -1));
+      continue;
+    }
+    Eigen::Index first = 0;
+    CHECK(values[0] == X.col(0).maxCoeff(&first));
+    CHECK(found[0] == first);
+    CHECK(found[1] == n / 2);
+    CHECK(found[2] == n - 1);
+    CHECK(found[3] == -1);
+    CHECK(found[4] == (n > 1 ? 1 : 0));
+    for (std::size_t j = 0; j < 2; ++j) {
+      const auto c = static_cast<index_t>(j);
+      const double exact = X.col(c).template cast<double>().dot(Y.col(c).template cast<double>());
+      CHECK(std::abs(products[j] - exact) <= 1e-13 * static_cast<double>(n) * 7);
+    }
+  }
+}
+
 template <class B>
 void every_primitive(const B& be) {
   static_assert(basin::backend<B>);
@@ -476,6 +560,7 @@ void every_primitive(const B& be) {
   SECTION("products") { products(be); }
   SECTION("moving and scaling columns") { moving(be); }
   SECTION("random fills") { random_fills(be); }
+  SECTION("lanes") { lanes(be); }
 }
 
 }  // namespace conformance

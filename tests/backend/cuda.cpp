@@ -1,5 +1,6 @@
 // Built by nvcc for a GPU, and by a plain compiler for each of Thrust's host systems.
 #include <basin/backend/cuda.hpp>
+#include <basin/backend/cuda/lanes.hpp>
 
 #include "conformance.hpp"
 

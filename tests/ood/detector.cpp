@@ -133,6 +133,77 @@ TEST_CASE("a detector by residuals", "[ood]") {
   CHECK_THROWS_AS(basin::ResidualScorer(0), basin::argument_error);
 }
 
+namespace {
+
+// Of z -> tanh(2 z): as many iterations as a start has tenths of distance, to the attractor of its
+// first coordinate's sign; none near the boundary.
+struct signs {
+  basin::Predictions predict(const Eigen::MatrixXd& Z) {
+    basin::Predictions said(Z.cols());
+    for (index_t j = 0; j < Z.cols(); ++j) {
+      const double z = Z(0, j);
+      said[j] = std::abs(z) < 0.05 ? basin::prediction::none(basin::not_applicable::no_attractor)
+                                   : basin::prediction::of(std::round(10 * std::abs(z)), z > 0);
+    }
+    return said;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a detector by basins and speeds", "[ood]") {
+  static_assert(basin::prepared_predictor<signs>);
+  signs predictor;
+  const Eigen::MatrixXd references = normal(3, 200, 0), fresh = normal(3, 400, 2);
+  Detector detector(basin::SpeedScorer(predictor.predict(references)), references);
+  CHECK(detector.dimension() == 3);
+  const basin::SpeedScorer by_itself(predictor.predict(references));
+  CHECK(detector.score(be, fresh, predictor) == by_itself.score(predictor.predict(fresh)));
+  detector.calibrate(be, normal(3, 200, 1), {.rate = 0.1}, predictor);
+  const auto far = detector.detect(be, (9 * fresh).eval(), predictor);
+  CHECK(std::count(far.foreign.begin(), far.foreign.end(), true) > 250);
+  const auto familiar = detector.detect(be, fresh, predictor);
+  CHECK(std::count(familiar.foreign.begin(), familiar.foreign.end(), true) < 80);
+
+  basin::save_detector(detector, path_of("speeds"));
+  const Detector again = basin::load_detector(be, path_of("speeds"));
+  CHECK(again.dimension() == 3);
+  CHECK(again.score(be, fresh, predictor) == detector.score(be, fresh, predictor));
+  CHECK(again.threshold()->value == detector.threshold()->value);
+  CHECK_THROWS_AS(again.score(be, references, predictor), basin::argument_error);
+  CHECK_THROWS_AS(again.score(be, normal(2, 5, 0), predictor), basin::size_error);
+
+  auto map = basin::function_map(3, [](const auto& Z) { return 0.5 * Z; });
+  const auto* const needs = "Detector: speeds need the predictor of their counts";
+  CHECK_THROWS_WITH(detector.score(be, fresh), needs);
+  CHECK_THROWS_WITH(detector.score(be, fresh, map), needs);
+  const Detector residuals(basin::ResidualScorer(3), references);
+  CHECK_THROWS_WITH(residuals.score(be, fresh, predictor), "Detector: residuals need the map");
+  CHECK_THROWS_WITH(Detector(basin::SpeedScorer(predictor.predict(references)), fresh),
+                    "Detector: number of references is 400, expected 200");
+}
+
+TEST_CASE("files of speeds that are damaged are refused", "[ood]") {
+  const auto refused = [](const std::vector<std::int64_t>& basins,
+                          const std::vector<double>& counts, const std::string& text) {
+    const std::vector<std::int64_t> prints{1};
+    const auto path = path_of("damaged_speeds");
+    basin::write_safetensors(path,
+                             {{"basins", {static_cast<index_t>(basins.size())}, basins.data()},
+                              {"counts", {static_cast<index_t>(counts.size())}, counts.data()},
+                              {"fingerprints", {1}, prints.data()}},
+                             {{"detector", text}});
+    CHECK_THROWS_AS(basin::load_detector(be, path), basin::file_error);
+  };
+  const std::string good = R"({"version":1,"score":"speed","dimension":2})";
+  refused({0, 0}, {1}, good);
+  refused({0, 0}, {1, -3}, good);
+  refused({0, 0}, {1, std::numeric_limits<double>::quiet_NaN()}, good);
+  refused({}, {}, good);
+  refused({0}, {1}, R"({"version":1,"score":"speed","dimension":0})");
+  refused({0}, {1}, R"({"version":1,"score":"speed"})");
+}
+
 TEST_CASE("a detector says that all references are neighbours", "[ood]") {
   const Eigen::MatrixXd references = normal(3, 20, 0), fresh = normal(3, 5, 2);
   const auto warning_of = [&](index_t neighbours) {

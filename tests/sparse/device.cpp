@@ -9,11 +9,14 @@
 #include <basin/sparse/cuda/correlations.hpp>
 #include <basin/sparse/cuda/dictionary.hpp>
 #include <basin/sparse/cuda/least_squares.hpp>
+#include <basin/sparse/cuda/non_negative_pursuit.hpp>
 #include <basin/sparse/cuda/orthogonal_matching_pursuit.hpp>
 #include <basin/sparse/cuda/pursuits.hpp>
 #include <basin/sparse/cuda/targets.hpp>
+#include <basin/sparse/cuda/thresholding.hpp>
 #include <basin/sparse/orthogonal_matching_pursuit.hpp>
 
+#include "other_pursuits.hpp"
 #include "problems.hpp"
 #include "pursuits.hpp"
 
@@ -193,6 +196,32 @@ TEMPLATE_TEST_CASE("dictionaries and targets that are on the device", "[sparse]"
   CHECK_THROWS_WITH(
       basin::orthogonal_matching_pursuit(be, on_device, be.make_matrix(19, 2), options),
       "orthogonal_matching_pursuit: number of rows of the targets is 19, expected 20");
+}
+
+TEMPLATE_TEST_CASE("other pursuits on the device do what they do on the CPU", "[sparse]", float,
+                   double) {
+  const basin::cuda<TestType> be;
+  SECTION("matching pursuit") { other_pursuits::thresholding_is_matching_pursuit(be); }
+  SECTION("greatest") { other_pursuits::thresholding_takes_the_greatest(be); }
+  SECTION("limits") { other_pursuits::non_negative_keeps_to_its_limits(be); }
+  SECTION("optimal") { other_pursuits::optimal_by_its_conditions(be); }
+  SECTION("leave") { other_pursuits::atoms_leave_again(be); }
+  SECTION("alone") { other_pursuits::non_negative_codes_hang_on_the_target_alone(be); }
+  SECTION("coherence") {
+    auto dictionary = basin::make_dictionary<TestType>(problems::normal<double>(20, 35, 1));
+    const double expected = coherence(basin::cpu<TestType>(1), dictionary);
+    basin::DeviceDictionary<TestType> on_device(be, dictionary);
+    CHECK(coherence(be, on_device) == Approx(expected).epsilon(1e-5));
+    add_gram(be, on_device);
+    CHECK(coherence(be, on_device) == Approx(expected).epsilon(1e-5));
+    CHECK(coherence(be, basin::DeviceDictionary<TestType>()) == 0);
+    dictionary.atoms.conservativeResize(20, 1);
+    CHECK(coherence(be, basin::DeviceDictionary<TestType>(be, dictionary)) == 0);
+  }
+}
+
+TEST_CASE("non-negative pursuit on the device is non-negative least squares", "[sparse]") {
+  other_pursuits::all_atoms_are_non_negative_least_squares(basin::cuda<double>());
 }
 
 TEST_CASE("factors on the device are triangles behind each other", "[sparse]") {

@@ -1,4 +1,4 @@
-// Atoms whose correlation is rounding: they leave at once.
+// Atoms whose correlation is rounding, and atoms of the span of others.
 #include <cmath>
 #include <limits>
 
@@ -27,13 +27,13 @@ struct rounding {
 
 }  // namespace
 
-TEST_CASE("a newcomer whose correlation was rounding leaves at once", "[sparse]") {
+TEST_CASE("an atom whose correlation was rounding does not join", "[sparse]") {
   const basin::cpu<float> be(1);
   const rounding made;
   REQUIRE(made.atom.cast<double>().dot(made.target.cast<double>()) < -1e-6);
   basin::Dictionary<float> dictionary;
   dictionary.atoms = made.atom;
-  // What float sums make of it, as the pursuit takes them: a build may sum otherwise.
+  // What float sums make of it: the pursuit asks again in double.
   const Eigen::VectorXf by_float = dictionary.atoms.transpose() * made.target;
   REQUIRE(by_float[0] > 4 * std::numeric_limits<float>::epsilon() * made.target.norm());
 
@@ -56,18 +56,18 @@ TEST_CASE("a newcomer whose correlation was rounding leaves at once", "[sparse]"
   CHECK(behind.residuals(2, 0) == behind.residual[0]);
 }
 
-TEST_CASE("an atom of the span of others changes nothing", "[sparse]") {
+TEST_CASE("an atom of the span of others ends a pursuit and changes nothing", "[sparse]") {
   const basin::cpu<double> be(1);
+  const double r = std::sqrt(0.5);
   basin::Dictionary<double> dictionary;
   dictionary.atoms.resize(3, 3);
-  dictionary.atoms << 1, 0, std::sqrt(0.5), 0, 1, std::sqrt(0.5), 0, 0, 0;
-  const Eigen::VectorXd x = Eigen::Vector3d(1, 2, 3);
-  basin::detail::NonNegativeTarget<double> target(dictionary.atoms, x);
-  REQUIRE(target.take(0));
-  REQUIRE(target.take(1));
-  const Eigen::VectorXd coefficients = target.coefficients(), residual = target.residual();
-  CHECK_FALSE(target.take(2));
-  CHECK(target.support() == std::vector<index_t>{0, 1});
-  CHECK(target.coefficients() == coefficients);
-  CHECK(target.residual() == residual);
+  // The third is in the plane of the others within 1e-9, and correlates with what is left, 3e5, by
+  // 3e-4: more than rounding.
+  dictionary.atoms << 1, 0, r, 0, 1, r, 0, 0, 1e-9;
+  const Eigen::VectorXd x = Eigen::Vector3d(5, 1, 3e5);
+  const auto codes = basin::non_negative_pursuit(be, dictionary, x, {.residual = 1e-3});
+  CHECK(codes.status[0] == pursuit_status::dependent);
+  REQUIRE(codes.count[0] == 2);
+  CHECK(codes.coefficients.col(0).head(2) == Eigen::Vector2d(5, 1));
+  CHECK(codes.residual[0] == Approx(3e5));
 }

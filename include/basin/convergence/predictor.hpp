@@ -95,6 +95,13 @@ struct Predictions {
   }
 };
 
+/// What `prepare` returns, or what stands for it: says of starts where they go and how long it
+/// takes.
+template <class P>
+concept prepared_predictor = requires(P& p, const Eigen::MatrixXd& points) {
+  { p.predict(points) } -> std::same_as<Predictions>;
+};
+
 /// What predictors are asked about.
 struct prediction_task {
   known_attractors known;
@@ -139,7 +146,7 @@ concept predictor =
       p.check();
       requires std::constructible_from<typename P::template state<B, Map>, const P&, const B&, Map&,
                                        const prediction_task&>;
-      { state.predict(points) } -> std::same_as<Predictions>;
+      requires prepared_predictor<typename P::template state<B, Map>>;
       { state.preparation() } -> std::convertible_to<index_t>;
     };
 

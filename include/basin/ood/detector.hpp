@@ -2,7 +2,8 @@
 /// A detector of foreign samples: fitted on references once, calibrated, kept in a file.
 ///
 /// The file is safetensors: of k-NN and trajectories the points (M × k), of Mahalanobis's distances
-/// origin (k), whitening (k × k, a column of W a row) and white_means (C × k), of residuals
+/// origin (k), whitening (k × k, a column of W a row) and white_means (C × k), of speeds the
+/// references' basins (I64, -1: none that is known) and counts (F64, -1: none), of residuals
 /// nothing; fingerprints (I64); and in the metadata, under "detector", the settings and the
 /// threshold as JSON.
 #pragma once
@@ -27,14 +28,17 @@
 #include <basin/backend/cpu.hpp>
 #include <basin/backend/device.hpp>
 #include <basin/backend/host.hpp>
+#include <basin/convergence/predictor.hpp>
 #include <basin/core/checked_file.hpp>
 #include <basin/core/error.hpp>
+#include <basin/core/finite.hpp>
 #include <basin/core/index.hpp>
 #include <basin/io/byte_source.hpp>
 #include <basin/io/safetensors.hpp>
 #include <basin/ood/knn_score.hpp>
 #include <basin/ood/mahalanobis.hpp>
 #include <basin/ood/residual_score.hpp>
+#include <basin/ood/speed_score.hpp>
 #include <basin/ood/threshold.hpp>
 #include <basin/ood/trajectory_score.hpp>
 
@@ -86,40 +90,55 @@ struct Detections {
 /// @endcode
 class Detector {
  public:
-  using scorer = std::variant<KnnScorer, Mahalanobis, TrajectoryScorer, ResidualScorer>;
+  using scorer =
+      std::variant<KnnScorer, Mahalanobis, TrajectoryScorer, ResidualScorer, SpeedScorer>;
 
   /// @param fitted on the references, or on the attractors that these come to
   /// @param references k × M in host memory, by which samples are recognised
-  /// @throws size_error unless they have the scorer's k rows; argument_error of a k-NN scorer with
-  ///   `exclude_self`, since samples are no references here
+  /// @throws size_error unless they have the scorer's k rows, or of speeds as many columns as there
+  ///   are counts; argument_error of a k-NN scorer with `exclude_self`, since samples are no
+  ///   references here
   template <class Derived>
   Detector(scorer fitted, const Eigen::MatrixBase<Derived>& references)
-      : scorer_(std::move(fitted)), known_(detail::fingerprints(references)) {
-    require_size("Detector", "number of rows of the references", references.rows(), dimension());
+      : Detector(std::move(fitted), references.rows(), detail::fingerprints(references), {}) {
+    if (const auto* speeds = std::get_if<SpeedScorer>(&scorer_)) {
+      require_size("Detector", "number of references", references.cols(),
+                   speeds->references().size());
+    }
     const auto* knn = std::get_if<KnnScorer>(&scorer_);
     require(knn == nullptr || !knn->options().exclude_self, "Detector",
             "exclude_self is of references that are scored, which a detector refuses");
-    std::sort(known_.begin(), known_.end());
   }
   /// Of the parts of a file.
-  Detector(scorer fitted, std::vector<std::int64_t> known,
+  /// @throws size_error unless the scorer is of this dimension
+  Detector(scorer fitted, index_t dimension, std::vector<std::int64_t> known,
            std::optional<basin::Threshold> threshold)
-      : scorer_(std::move(fitted)), known_(std::move(known)), threshold_(std::move(threshold)) {
+      : scorer_(std::move(fitted)),
+        dimension_(dimension),
+        known_(std::move(known)),
+        threshold_(std::move(threshold)) {
+    const index_t rows = rows_of(scorer_);
+    require_size("Detector", "number of rows of the references", dimension,
+                 rows > 0 ? rows : dimension);
     std::sort(known_.begin(), known_.end());
   }
 
-  [[nodiscard]] index_t dimension() const {
+  [[nodiscard]] index_t dimension() const noexcept { return dimension_; }
+  /// The dimension that a scorer knows of; 0 of speeds, which are of counts.
+  [[nodiscard]] static index_t rows_of(const scorer& of) {
     return std::visit(
-        [](const auto& s) {
+        [](const auto& s) -> index_t {
           if constexpr (requires { s.dimension(); }) {
             return s.dimension();
-          } else if constexpr (requires { s.references(); }) {
-            return static_cast<index_t>(s.references().rows());
+          } else if constexpr (requires { s.attractors(); }) {
+            return s.attractors().rows();
+          } else if constexpr (requires { s.references().rows(); }) {
+            return s.references().rows();
           } else {
-            return static_cast<index_t>(s.attractors().rows());
+            return 0;
           }
         },
-        scorer_);
+        of);
   }
   [[nodiscard]] const scorer& fitted() const noexcept { return scorer_; }
   /// None before `calibrate`.
@@ -134,41 +153,54 @@ class Detector {
   /// Of references and calibrating samples, sorted.
   [[nodiscard]] const std::vector<std::int64_t>& known() const noexcept { return known_; }
 
-  /// Scores of samples, of trajectories and residuals with the map.
+  /// Scores of samples: of trajectories and residuals with the map, of speeds with the predictor
+  /// that has made the references' counts.
   /// @param be where map and score run. A program with a device includes ood/cuda/detector.hpp; the
   ///   references are uploaded each time, since a detector keeps them in host memory
   /// @param samples k × N in host memory
-  /// @throws argument_error that names a sample that is known, or without a map where one is
-  ///   needed, and as the scorer
+  /// @throws argument_error that names a sample that is known, or without a map or a predictor
+  /// where
+  ///   one is needed, and as the scorer
   template <backend B, class Derived>
   [[nodiscard]] Eigen::VectorXd score(const B& be,
                                       const Eigen::MatrixBase<Derived>& samples) const {
-    require(!std::holds_alternative<TrajectoryScorer>(scorer_), "Detector",
-            "trajectories need the map");
-    require(!std::holds_alternative<ResidualScorer>(scorer_), "Detector", "residuals need the map");
-    return score_with(be, samples, [](const auto&) { return Eigen::VectorXd(); });
+    return score_with(be, samples, [](const auto& s) -> Eigen::VectorXd { refuse(s); });
   }
   /// @copydoc score
-  template <backend B, class Map, class Derived>
+  /// @param with the map, or a prepared predictor
+  template <backend B, class With, class Derived>
   [[nodiscard]] Eigen::VectorXd score(const B& be, const Eigen::MatrixBase<Derived>& samples,
-                                      Map& map) const {
-    return score_with(be, samples, [&](const auto& s) -> Eigen::VectorXd {
-      if constexpr (std::is_same_v<std::remove_cvref_t<decltype(s)>, TrajectoryScorer>) {
-        return s.score(be, map, samples).scores;
-      } else {
-        return s.score(be, map, samples);
-      }
-    });
+                                      With& with) const {
+    if constexpr (prepared_predictor<With>) {
+      return score_with(be, samples, [&](const auto& s) -> Eigen::VectorXd {
+        if constexpr (std::is_same_v<std::remove_cvref_t<decltype(s)>, SpeedScorer>) {
+          return s.score(with.predict(samples.template cast<double>()));
+        } else {
+          refuse(s);
+        }
+      });
+    } else {
+      return score_with(be, samples, [&](const auto& s) -> Eigen::VectorXd {
+        using kind = std::remove_cvref_t<decltype(s)>;
+        if constexpr (std::is_same_v<kind, SpeedScorer>) {
+          refuse(s);
+        } else if constexpr (std::is_same_v<kind, TrajectoryScorer>) {
+          return s.score(be, with, samples).scores;
+        } else {
+          return s.score(be, with, samples);
+        }
+      });
+    }
   }
 
   /// Sets the threshold by familiar samples that are no references, once.
-  /// @param map nothing, or the map as for `score`
+  /// @param with nothing, or the map or the predictor as for `score`
   /// @throws as `score` and `false_alarm_threshold`; argument_error if it is calibrated already
-  template <backend B, class Derived, class... Map>
+  template <backend B, class Derived, class... With>
   void calibrate(const B& be, const Eigen::MatrixBase<Derived>& samples,
-                 const threshold_options& options, Map&... map) {
+                 const threshold_options& options, With&... with) {
     require(!threshold_, "Detector", "it is calibrated already");
-    threshold_ = false_alarm_threshold(score(be, samples, map...), options);
+    threshold_ = false_alarm_threshold(score(be, samples, with...), options);
     const std::vector<std::int64_t> more = detail::fingerprints(samples);
     known_.insert(known_.end(), more.begin(), more.end());
     std::sort(known_.begin(), known_.end());
@@ -176,20 +208,31 @@ class Detector {
 
   /// Scores with verdicts.
   /// @throws as `score`; argument_error if it is not calibrated
-  template <backend B, class Derived, class... Map>
+  template <backend B, class Derived, class... With>
   [[nodiscard]] Detections detect(const B& be, const Eigen::MatrixBase<Derived>& samples,
-                                  Map&... map) const {
+                                  With&... with) const {
     require(threshold_.has_value(), "Detector", "it is not calibrated");
-    Detections found{.scores = score(be, samples, map...), .foreign = {}, .warning = warning()};
+    Detections found{.scores = score(be, samples, with...), .foreign = {}, .warning = warning()};
     for (const double s : found.scores) found.foreign.push_back(threshold_->alarm(s));
     return found;
   }
 
  private:
-  /// @param by_map scores of a scorer that needs the map
-  template <class B, class Derived, class ByMap>
+  /// What a scorer scores nothing without.
+  [[noreturn]] static void refuse(const TrajectoryScorer&) {
+    throw argument_error("Detector: trajectories need the map");
+  }
+  [[noreturn]] static void refuse(const ResidualScorer&) {
+    throw argument_error("Detector: residuals need the map");
+  }
+  [[noreturn]] static void refuse(const SpeedScorer&) {
+    throw argument_error("Detector: speeds need the predictor of their counts");
+  }
+
+  /// @param by_more scores of a scorer that needs more than the samples
+  template <class B, class Derived, class ByMore>
   [[nodiscard]] Eigen::VectorXd score_with(const B& be, const Eigen::MatrixBase<Derived>& samples,
-                                           const ByMap& by_map) const {
+                                           const ByMore& by_more) const {
     require_size("Detector", "number of rows of the samples", samples.rows(), dimension());
     const std::vector<std::int64_t> prints = detail::fingerprints(samples);
     for (std::size_t j = 0; j < prints.size(); ++j) {
@@ -197,8 +240,9 @@ class Detector {
               "sample " + std::to_string(j) +
                   " is a reference or has calibrated the threshold: samples must be new");
     }
-    if (const auto* s = std::get_if<TrajectoryScorer>(&scorer_)) return by_map(*s);
-    if (const auto* s = std::get_if<ResidualScorer>(&scorer_)) return by_map(*s);
+    if (const auto* s = std::get_if<TrajectoryScorer>(&scorer_)) return by_more(*s);
+    if (const auto* s = std::get_if<ResidualScorer>(&scorer_)) return by_more(*s);
+    if (const auto* s = std::get_if<SpeedScorer>(&scorer_)) return by_more(*s);
     if (const auto* s = std::get_if<KnnScorer>(&scorer_)) {
       if constexpr (is_device_backend<B>) {
         return BasicKnnScorer<B>::of_stored(be, s->references(), s->options())
@@ -212,6 +256,7 @@ class Detector {
   }
 
   scorer scorer_;
+  index_t dimension_;
   std::vector<std::int64_t> known_;
   std::optional<basin::Threshold> threshold_;
 };
@@ -221,6 +266,8 @@ class Detector {
 inline void save_detector(const Detector& detector, const std::filesystem::path& path) {
   nlohmann::json text{{"version", 1}};
   std::vector<tensor_view> tensors;
+  std::vector<std::int64_t> basins;
+  std::vector<double> counts;
   const auto add = [&](const char* name, const auto& X) {
     tensors.emplace_back(name, std::vector<index_t>{X.cols(), X.rows()}, X.data());
   };
@@ -241,6 +288,16 @@ inline void save_detector(const Detector& detector, const std::filesystem::path&
   } else if (const auto* residuals = std::get_if<ResidualScorer>(&detector.fitted())) {
     text["score"] = "residual";
     text["dimension"] = residuals->dimension();
+  } else if (const auto* speeds = std::get_if<SpeedScorer>(&detector.fitted())) {
+    text["score"] = "speed";
+    text["dimension"] = detector.dimension();
+    for (const prediction& p : speeds->references().starts) {
+      basins.push_back(p.attractor);
+      counts.push_back(p.iterations.value_or(-1));
+    }
+    const std::vector<index_t> size{speeds->references().size()};
+    tensors.emplace_back("basins", size, basins.data());
+    tensors.emplace_back("counts", size, counts.data());
   } else {
     const auto& trajectories = std::get<TrajectoryScorer>(detector.fitted());
     const trajectory_score_options& o = trajectories.options();
@@ -302,6 +359,19 @@ template <std::floating_point S>
                            matrix("white_means"), text.at("amount").get<double>());
       }
       if (kind == "residual") return ResidualScorer(text.at("dimension").get<index_t>());
+      if (kind == "speed") {
+        const auto basins = file.read<std::int64_t>("basins");
+        const auto counts = file.read<double>("counts");
+        require_size("speed", "number of counts", static_cast<index_t>(counts.size()),
+                     static_cast<index_t>(basins.size()));
+        Predictions references(static_cast<index_t>(basins.size()));
+        for (std::size_t j = 0; j < basins.size(); ++j) {
+          require(counts[j] == -1 || (is_finite(counts[j]) && counts[j] >= 0), "speed",
+                  "count " + std::to_string(j) + " is none");
+          references.starts[j] = prediction::of(counts[j], basins[j]);
+        }
+        return SpeedScorer(std::move(references));
+      }
       require(kind == "trajectory", "score", "'" + kind + "' is unknown");
       trajectory_score_options o{.tail = text.at("tail").get<bool>()};
       if (text.at("mean").get<bool>()) o.distance = attractor_distance::mean;
@@ -335,7 +405,12 @@ template <std::floating_point S>
                             .expected = t.at(5).get<double>(),
                             .reached = t.at(6).get<double>()};
     }
-    return Detector(read(), file.read<std::int64_t>("fingerprints"), threshold);
+    Detector::scorer fitted = read();
+    const index_t dimension = text.contains("dimension") ? text.at("dimension").get<index_t>()
+                                                         : Detector::rows_of(fitted);
+    require(dimension >= 1, "dimension", "it must be at least 1");
+    return Detector(std::move(fitted), dimension, file.read<std::int64_t>("fingerprints"),
+                    threshold);
   } catch (const nlohmann::json::exception& e) {
     throw file_error(name + ": byte 8: __metadata__: 'detector': " + e.what());
   } catch (const argument_error& e) {

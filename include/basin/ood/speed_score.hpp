@@ -60,19 +60,22 @@ class SpeedScorer {
  public:
   /// @param references counts of references that are none of the samples
   /// @throws argument_error if there are none
-  explicit SpeedScorer(const Predictions& references) : total_(references.size()) {
-    require(total_ > 0, "SpeedScorer", "there are no references");
-    for (const prediction& p : references.starts) {
+  explicit SpeedScorer(Predictions references) : references_(std::move(references)) {
+    require(references_.size() > 0, "SpeedScorer", "there are no references");
+    for (const prediction& p : references_.starts) {
       std::vector<double>& counts = basins_[basin_of(p)];
       counts.push_back(p.iterations ? *p.iterations : 0);
     }
     for (auto& [basin, counts] : basins_) std::sort(counts.begin(), counts.end());
   }
 
+  [[nodiscard]] const Predictions& references() const noexcept { return references_; }
+
   /// @return the higher, the more foreign
   [[nodiscard]] Eigen::VectorXd score(const Predictions& samples) const {
     Eigen::VectorXd scores(samples.size());
-    const double all = static_cast<double>(total_) + static_cast<double>(basins_.size()) + 1;
+    const double all =
+        static_cast<double>(references_.size()) + static_cast<double>(basins_.size()) + 1;
     for (index_t j = 0; j < samples.size(); ++j) {
       const auto basin = basins_.find(basin_of(samples[j]));
       if (basin == basins_.end()) {
@@ -95,10 +98,10 @@ class SpeedScorer {
  private:
   /// -1 is a start that reached no attractor that is known, -2 one without a prediction.
   [[nodiscard]] static index_t basin_of(const prediction& p) {
-    return p.iterations ? p.attractor : -2;
+    return p.iterations ? std::max<index_t>(p.attractor, -1) : -2;
   }
 
-  index_t total_;
+  Predictions references_;
   std::map<index_t, std::vector<double>> basins_;
 };
 

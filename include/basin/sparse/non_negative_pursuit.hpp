@@ -4,114 +4,232 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
-#include <numeric>
 #include <type_traits>
-#include <utility>
 #include <vector>
 
-#include <Eigen/Cholesky>
 #include <Eigen/Core>
 
+#include <basin/backend/array_view.hpp>
 #include <basin/backend/cpu.hpp>
 #include <basin/core/error.hpp>
+#include <basin/core/host_device.hpp>
+#include <basin/core/index.hpp>
 #include <basin/sparse/dictionary.hpp>
-#include <basin/sparse/direct_pursuit.hpp>
-#include <basin/sparse/orthogonal_matching_pursuit.hpp>
+#include <basin/sparse/lane_codes.hpp>
+#include <basin/sparse/non_negative_least_squares.hpp>
 #include <basin/sparse/pursuit.hpp>
 
 namespace basin {
 namespace detail {
 
-/// Least squares on a support under coefficients that are not negative, by taking in one atom after
-/// the other (Lawson and Hanson 1974, chapter 23). Inner products in double.
 template <class Scalar>
-class NonNegativeTarget {
- public:
-  NonNegativeTarget(const Eigen::Ref<const Eigen::MatrixX<Scalar>>& A,
-                    const Eigen::Ref<const Eigen::VectorX<Scalar>>& x)
-      : A_(A), x_(x), residual_(x.template cast<double>()) {}
-
-  /// Takes in an atom, and lets go of those whose coefficient becomes zero: of the newcomer at once
-  /// where its correlation was rounding.
-  /// @return false if the atom is a combination of the others, within rounding: nothing has changed
-  [[nodiscard]] bool take(index_t atom) {
-    if (!exchange(atom)) return false;
-    residual_of<Scalar>(A_, x_, support_, coefficients_.data(), residual_);
-    return true;
+struct begin_non_negative {
+  non_negative_targets<Scalar> targets;
+  template <class Lanes>
+  BASIN_HOST_DEVICE void operator()(Lanes& lanes, index_t place) const {
+    const target_code c = targets.begin(lanes, place);
+    lanes.aside([&] { targets.at.code[place] = c; });
   }
+};
 
-  [[nodiscard]] const std::vector<index_t>& support() const noexcept { return support_; }
-  [[nodiscard]] const Eigen::VectorXd& coefficients() const noexcept { return coefficients_; }
-  [[nodiscard]] const Eigen::VectorXd& residual() const noexcept { return residual_; }
+/// Remainders of the targets that take part, in the scalar.
+template <class Scalar>
+struct round_remainder {
+  const double* remainder;
+  const index_t* active;
+  index_t n;
+  Scalar* rounded;  ///< n × active
+  BASIN_HOST_DEVICE void operator()(index_t i) const {
+    rounded[i] = static_cast<Scalar>(remainder[active[i / n] * n + i % n]);
+  }
+};
+
+/// Target active[k] takes in the atom of greatest correlation.
+template <class Scalar>
+struct take_non_negative {
+  non_negative_targets<Scalar> targets;
+  const index_t* active;
+  Scalar* correlations;  ///< d × active, of which those of the support become 0
+
+  template <class Lanes>
+  BASIN_HOST_DEVICE void operator()(Lanes& lanes, index_t k) const {
+    const index_t place = active[k];
+    target_code c = targets.at.code[place];
+    if (c.state != pursued) return;
+    const auto best = choose(lanes, place, correlations + k * targets.at.d, c);
+    if (best.at < 0 || !(best.value > 4 * rounding * c.norm)) {
+      c.state = static_cast<std::uint8_t>(pursuit_status::explained);
+    } else {
+      const double before = c.left;
+      if (!targets.take(lanes, place, c, best.at)) {
+        c.state = static_cast<std::uint8_t>(pursuit_status::dependent);
+      } else {
+        lanes.once([&] {
+          double& least = targets.at.squares[place * (targets.at.most + 1) + c.count];
+          if (c.left < least) least = c.left;
+        });
+        // It ends, since every round lessens the residual; else the correlation was rounding.
+        c.state = c.left < before ? targets.at.after(c)
+                                  : static_cast<std::uint8_t>(pursuit_status::explained);
+      }
+    }
+    lanes.once([&] { targets.at.code[place] = c; });
+  }
 
  private:
-  [[nodiscard]] bool exchange(index_t atom) {
-    const auto t = static_cast<Eigen::Index>(support_.size());
-    const auto column = A_.col(atom).template cast<double>();
-    gram_.conservativeResize(t + 1, t + 1);
-    products_.conservativeResize(t + 1);
-    coefficients_.conservativeResize(t + 1);
-    for (Eigen::Index i = 0; i < t; ++i) {
-      gram_(i, t) = gram_(t, i) =
-          A_.col(support_[static_cast<std::size_t>(i)]).template cast<double>().dot(column);
-    }
-    gram_(t, t) = column.squaredNorm();
-    products_[t] = column.dot(x_.template cast<double>());
-    coefficients_[t] = 0;
-    support_.push_back(atom);
-    Eigen::LLT<Eigen::MatrixXd> factor(gram_);
-    if (factor.info() != Eigen::Success ||
-        factor.matrixLLT().diagonal().cwiseAbs().minCoeff() < 1e-7) {
-      drop(t);
-      return false;
-    }
-    while (!support_.empty()) {
-      const Eigen::VectorXd best = factor.solve(products_);
-      if (best.minCoeff() > 0) {
-        coefficients_ = best;
-        break;
-      }
-      // As far towards the best as all stay feasible; those that come to zero leave, one at least.
-      double reach = std::numeric_limits<double>::infinity();
-      Eigen::Index first = 0;
-      for (Eigen::Index i = 0; i < best.size(); ++i) {
-        const double from = coefficients_[i];
-        const double to_zero = from > 0 ? from / (from - best[i]) : 0;
-        if (best[i] > 0 || to_zero >= reach) continue;
-        reach = to_zero;
-        first = i;
-      }
-      coefficients_ += reach * (best - coefficients_);
-      coefficients_[first] = 0;
-      const double rounding = 1e-15 * coefficients_.cwiseAbs().maxCoeff();
-      for (Eigen::Index i = best.size() - 1; i >= 0; --i) {
-        if (best[i] <= 0 && coefficients_[i] <= rounding) drop(i);
-      }
-      factor.compute(gram_);  // of fewer of the same columns: as well conditioned
-    }
-    return true;
-  }
+  static constexpr double rounding = std::numeric_limits<Scalar>::epsilon();
 
-  void drop(Eigen::Index i) {
-    const Eigen::Index last = gram_.rows() - 1, behind = last - i;
-    gram_.block(i, 0, behind, gram_.cols()) = gram_.bottomRows(behind).eval();
-    gram_.block(0, i, gram_.rows(), behind) = gram_.rightCols(behind).eval();
-    products_.segment(i, behind) = products_.tail(behind).eval();
-    coefficients_.segment(i, behind) = coefficients_.tail(behind).eval();
-    gram_.conservativeResize(last, last);
-    products_.conservativeResize(last);
-    coefficients_.conservativeResize(last);
-    support_.erase(support_.begin() + i);
+  /// Correlations in the scalar only choose those that may be the greatest, which are asked again
+  /// in double: so a target's code depends on nothing but the target.
+  template <class Lanes>
+  [[nodiscard]] BASIN_HOST_DEVICE greatest_entry<double> choose(Lanes& lanes, index_t place,
+                                                                Scalar* own,
+                                                                const target_code& c) const {
+    const coded_targets<Scalar>& at = targets.at;
+    const double* const left = at.remainder + place * at.n;
+    lanes.once([&] {
+      for (index_t i = 0; i < c.count; ++i) own[at.support[place * at.most + i]] = 0;
+    });
+    const auto first = lanes.greatest(at.d, [&](index_t i) { return static_cast<double>(own[i]); });
+    // Roundings of a sum add up like the square root of its length (Higham and Mary 2019).
+    const double error =
+        2 * std::sqrt(static_cast<double>(at.n + 8)) * rounding * std::sqrt(c.left);
+    const double least = first.value - 2 * error;
+    return lanes.greatest(at.d, [&](index_t i) {
+      if (!(own[i] > 0) || static_cast<double>(own[i]) < least) {
+        return -std::numeric_limits<double>::infinity();
+      }
+      const Scalar* const a = at.atom(i);
+      double sum = 0;
+      for (index_t r = 0; r < at.n; ++r) sum += static_cast<double>(a[r]) * left[r];
+      return sum;
+    });
   }
-
-  Eigen::Ref<const Eigen::MatrixX<Scalar>> A_;
-  Eigen::Ref<const Eigen::VectorX<Scalar>> x_;
-  Eigen::VectorXd residual_, products_, coefficients_;
-  Eigen::MatrixXd gram_;
-  std::vector<index_t> support_;
 };
+
+/// Pursuits with coefficients that are not negative, of blocks of targets over memory that is kept.
+///
+/// A round takes three launches, of which one is a product of matrices: 2 n d flops a target. The
+/// rest is a warp's work for each target, see non_negative_targets. On a device the host reads
+/// where targets stand once in four rounds, 40 bytes each.
+template <class Backend>
+class NonNegativePursuits {
+ public:
+  using scalar = typename Backend::scalar;
+  using const_view = typename Backend::const_view;
+
+  NonNegativePursuits(const Backend& be, const const_view& A, index_t most, index_t places,
+                      const pursuit_options& options)
+      : be_(be),
+        A_(A),
+        options_(options),
+        most_(most),
+        codes_(be, A.rows(), most, places),
+        slots_(be.template make_buffer<index_t>(most * places)),
+        active_(be.template make_buffer<index_t>(places)),
+        gram_(be.template make_buffer<double>(triangle(most) * places)),
+        factor_(be.template make_buffer<double>(triangle(most) * places)),
+        products_(be.template make_buffer<double>(most * places)),
+        forward_(be.template make_buffer<double>(most * places)),
+        solutions_(be.template make_buffer<double>(most * places)),
+        rounded_(be.make_matrix(A.rows(), places)),
+        correlations_(be.make_matrix(A.cols(), places)) {}
+
+  [[nodiscard]] static index_t bytes_of_target(index_t n, index_t d, index_t most) {
+    constexpr auto real = static_cast<index_t>(sizeof(double));
+    constexpr auto index = static_cast<index_t>(sizeof(index_t));
+    return LaneCodes<Backend>::bytes_of_target(n, most) + (2 * triangle(most) + 3 * most) * real +
+           (most + 1) * index + (n + d) * static_cast<index_t>(sizeof(scalar));
+  }
+
+  /// Answers a block of targets, which have the places `first`, ... in the codes.
+  void answer(const const_view& targets, index_t first, SparseCodes<scalar>& codes) {
+    const index_t places = targets.cols(), n = A_.rows();
+    const non_negative_targets<scalar> of{
+        codes_.of(A_, targets, options_), raw_address(slots_.data()),
+        raw_address(gram_.data()),        raw_address(factor_.data()),
+        raw_address(products_.data()),    raw_address(forward_.data()),
+        raw_address(solutions_.data())};
+    const array_view<scalar> none;
+    const index_t* const active = raw_address(active_.data());
+    for_each_in_lanes(be_, places, begin_non_negative<scalar>{of}, 0, none, 1);
+    index_t width = 0;
+    for (index_t round = 0;; ++round) {
+      if (round % rounds_between_polls == 0) {
+        width = take_part(places);
+        if (width == 0) break;
+      }
+      for_each_index(
+          be_, n * width,
+          round_remainder<scalar>{of.at.remainder, active, n, raw_address(rounded_.data())});
+      gemm(be_, A_, columns(be_, std::as_const(rounded_), 0, width),
+           columns(be_, correlations_, 0, width), {.a = transpose::yes});
+      for_each_in_lanes(be_, width,
+                        take_non_negative<scalar>{of, active, raw_address(correlations_.data())}, 0,
+                        none, 1);
+    }
+    codes_.write(places, first, codes);
+  }
+
+ private:
+  static constexpr bool on_host = std::same_as<Backend, cpu<scalar>>;
+  static constexpr index_t rounds_between_polls = on_host ? 1 : 4;
+
+  [[nodiscard]] static index_t triangle(index_t n) {
+    return non_negative_targets<scalar>::triangle(n);
+  }
+  /// Lists the targets that go on.
+  [[nodiscard]] index_t take_part(index_t places) {
+    const std::vector<target_code>& code = codes_.codes(places);
+    left_.clear();
+    for (index_t p = 0; p < places; ++p) {
+      if (code[static_cast<std::size_t>(p)].state == pursued) left_.push_back(p);
+    }
+    const auto width = static_cast<index_t>(left_.size());
+    upload_array(be_, array_view<const index_t>(left_), array_view<index_t>(active_).first(width));
+    return width;
+  }
+
+  Backend be_;
+  const_view A_;
+  pursuit_options options_;
+  index_t most_;
+  LaneCodes<Backend> codes_;
+  typename Backend::template buffer<index_t> slots_, active_;
+  typename Backend::template buffer<double> gram_, factor_, products_, forward_, solutions_;
+  typename Backend::matrix rounded_, correlations_;
+  std::vector<index_t> left_;
+};
+
+/// `non_negative_pursuit` where atoms and targets are, in blocks that take no more than `bytes` of
+/// its memory, but one target at least.
+template <class Backend>
+[[nodiscard]] SparseCodes<typename Backend::scalar> pursue_non_negative(
+    const Backend& be, const typename Backend::const_view& A,
+    const typename Backend::const_view& targets, const pursuit_options& options, index_t bytes) {
+  using scalar = typename Backend::scalar;
+  constexpr const char* where = "non_negative_pursuit";
+  options.check(where);
+  require(!options.path, where, "atoms may leave again: no path is kept");
+  require(options.form != pursuit_form::gram, where, "there is no form by a Gram matrix");
+  require_size(where, "number of rows of the targets", targets.rows(), A.rows());
+  const index_t at_most = std::min(A.cols(), A.rows()), N = targets.cols();
+  const index_t most = options.atoms > 0 ? std::min(options.atoms, at_most) : at_most;
+  auto codes = make_codes<scalar>(most, N, false);
+  if (N == 0) return codes;
+  using pursuits = NonNegativePursuits<Backend>;
+  const index_t each = pursuits::bytes_of_target(A.rows(), A.cols(), most);
+  const index_t width = std::clamp<index_t>(bytes / each, 1, N);
+  pursuits block(be, A, most, width, options);
+  for (index_t first = 0; first < N; first += width) {
+    block.answer(columns(be, targets, first, std::min(width, N - first)), first, codes);
+  }
+  return codes;
+}
 
 }  // namespace detail
 
@@ -125,7 +243,10 @@ class NonNegativeTarget {
 /// @throws size_error unless the targets have as many rows as the atoms; argument_error if a
 ///   setting is out of its range, none ends the pursuit, or a path or the form by a Gram matrix is
 ///   asked for
-/// Cost: per round and target 2 n d flops, n |I| and |I|^3 / 3; threads over targets.
+/// Cost: per round and target 2 n d flops, 4 n |I|, 2 |I|^2, and |I|^3 / 3 where atoms leave;
+/// threads over targets. Memory: 256 MB, in which as many targets as fit advance together, each
+/// with 8 t^2 bytes for the t atoms that `atoms` allows. A target's code does not depend on the
+/// others. A program with a device includes sparse/cuda/non_negative_pursuit.hpp.
 ///
 /// @code
 /// #include <iostream>
@@ -146,60 +267,8 @@ template <std::floating_point Scalar>
     const cpu<Scalar>& be, const Dictionary<Scalar>& dictionary,
     const std::type_identity_t<Eigen::Ref<const Eigen::MatrixX<Scalar>>>& targets,
     const pursuit_options& options) {
-  constexpr const char* where = "non_negative_pursuit";
-  options.check(where);
-  require(!options.path, where, "atoms may leave again: no path is kept");
-  require(options.form != pursuit_form::gram, where, "there is no form by a Gram matrix");
-  require_size(where, "number of rows of the targets", targets.rows(), dictionary.rows());
-  const Eigen::Ref<const Eigen::MatrixX<Scalar>> A(dictionary.atoms);
-  const index_t at_most = std::min(dictionary.size(), dictionary.rows());
-  const index_t most = options.atoms > 0 ? std::min(options.atoms, at_most) : at_most;
-  auto codes = detail::make_codes<Scalar>(most, targets.cols(), false);
-  const std::vector<double> square = detail::target_squares<Scalar>(targets);
-  be.pool().run(targets.cols(), [&](index_t j) {
-    const auto at = static_cast<std::size_t>(j);
-    if (detail::write_trivial(codes, j, square[at])) return;
-    const auto end = detail::end_of(options, most, square[at]);
-    detail::NonNegativeTarget<Scalar> target(A, targets.col(j));
-    pursuit_status ended = pursuit_status::atoms;
-    double left = square[at];
-    std::vector<double> squares(1, left);
-    // It ends, since every round lessens the residual.
-    while (true) {
-      if (end.residual_square > 0 && left <= end.residual_square) {
-        ended = pursuit_status::residual;
-        break;
-      }
-      if (static_cast<index_t>(target.support().size()) == most) break;
-      Eigen::VectorX<Scalar> correlations =
-          A.transpose() * target.residual().template cast<Scalar>();
-      for (const index_t i : target.support()) correlations[i] = 0;
-      Eigen::Index atom = 0;
-      if (!(static_cast<double>(correlations.maxCoeff(&atom)) >
-            4 * std::numeric_limits<Scalar>::epsilon() * std::sqrt(square[at]))) {
-        ended = pursuit_status::explained;
-        break;
-      }
-      if (!target.take(atom)) {
-        ended = pursuit_status::dependent;
-        break;
-      }
-      const double before = std::exchange(left, target.residual().squaredNorm());
-      const std::size_t count = target.support().size();
-      if (count >= squares.size()) squares.resize(count + 1, squares.back());
-      squares[count] = std::min(squares[count], left);
-      // The newcomer left at once: its correlation was rounding.
-      if (!(left < before)) {
-        ended = pursuit_status::explained;
-        break;
-      }
-    }
-    squares.resize(target.support().size() + 1, squares.back());
-    std::partial_sum(squares.begin(), squares.end(), squares.begin(),
-                     [](double x, double y) { return std::min(x, y); });
-    detail::write_code(codes, j, ended, target.support(), target.coefficients().data(), squares);
-  });
-  return codes;
+  return detail::pursue_non_negative<cpu<Scalar>>(be, dictionary.atoms, targets, options,
+                                                  index_t{1} << 28);
 }
 
 }  // namespace basin

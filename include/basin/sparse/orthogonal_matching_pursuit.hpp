@@ -32,39 +32,6 @@ namespace detail {
   return {most, tolerance * tolerance};
 }
 
-/// Writes a target's answer.
-template <class Scalar, class Real>
-void write_code(SparseCodes<Scalar>& codes, index_t j, pursuit_status ended,
-                const std::vector<index_t>& support, const Real* coefficients,
-                const std::vector<double>& squares) {
-  const auto at = static_cast<std::size_t>(j);
-  const auto t = static_cast<index_t>(support.size());
-  codes.status[at] = ended;
-  codes.count[at] = t;
-  for (index_t i = 0; i < t; ++i) {
-    codes.atoms(i, j) = support[static_cast<std::size_t>(i)];
-    codes.coefficients(i, j) = static_cast<Scalar>(coefficients[i]);
-  }
-  for (index_t i = 0; i < codes.residuals.rows(); ++i) {
-    const auto s = static_cast<std::size_t>(std::min(i, t));
-    codes.residuals(i, j) = static_cast<Scalar>(std::sqrt(squares[s]));
-  }
-  codes.residual[at] = codes.residuals(t, j);
-}
-
-/// Zero and non-finite targets have their answer at once.
-/// @return whether this is one
-template <class Scalar>
-[[nodiscard]] bool write_trivial(SparseCodes<Scalar>& codes, index_t j, double square) {
-  if (is_finite(square) && square > 0) return false;
-  const auto at = static_cast<std::size_t>(j);
-  const bool zero = square == 0;
-  codes.status[at] = zero ? pursuit_status::zero : pursuit_status::non_finite;
-  codes.residual[at] = zero ? Scalar(0) : std::numeric_limits<Scalar>::quiet_NaN();
-  codes.residuals.col(j).setConstant(codes.residual[at]);
-  return true;
-}
-
 /// A target whose atoms are known: what GramPursuit asks of it.
 template <class Scalar>
 struct AtomTarget {

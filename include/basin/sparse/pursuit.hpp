@@ -2,8 +2,10 @@
 /// What every pursuit of a sparse representation is asked and answers.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +13,7 @@
 #include <Eigen/Core>
 
 #include <basin/core/error.hpp>
+#include <basin/core/finite.hpp>
 #include <basin/core/index.hpp>
 
 namespace basin {
@@ -124,6 +127,9 @@ struct SparseCodes {
 
 namespace detail {
 
+/// Where a target stands that goes on, besides the values of pursuit_status.
+inline constexpr std::uint8_t pursued = 254;
+
 /// Room for N codes of at most A atoms.
 template <class Scalar>
 [[nodiscard]] SparseCodes<Scalar> make_codes(index_t A, index_t N, bool path) {
@@ -137,6 +143,39 @@ template <class Scalar>
   codes.status.resize(n);
   if (path) codes.path.resize(n);
   return codes;
+}
+
+/// Writes a target's answer.
+template <class Scalar, class Real>
+void write_code(SparseCodes<Scalar>& codes, index_t j, pursuit_status ended,
+                const std::vector<index_t>& support, const Real* coefficients,
+                const std::vector<double>& squares) {
+  const auto at = static_cast<std::size_t>(j);
+  const auto t = static_cast<index_t>(support.size());
+  codes.status[at] = ended;
+  codes.count[at] = t;
+  for (index_t i = 0; i < t; ++i) {
+    codes.atoms(i, j) = support[static_cast<std::size_t>(i)];
+    codes.coefficients(i, j) = static_cast<Scalar>(coefficients[i]);
+  }
+  for (index_t i = 0; i < codes.residuals.rows(); ++i) {
+    const auto s = static_cast<std::size_t>(std::min(i, t));
+    codes.residuals(i, j) = static_cast<Scalar>(std::sqrt(squares[s]));
+  }
+  codes.residual[at] = codes.residuals(t, j);
+}
+
+/// Zero and non-finite targets have their answer at once.
+/// @return whether this is one
+template <class Scalar>
+[[nodiscard]] bool write_trivial(SparseCodes<Scalar>& codes, index_t j, double square) {
+  if (is_finite(square) && square > 0) return false;
+  const auto at = static_cast<std::size_t>(j);
+  const bool zero = square == 0;
+  codes.status[at] = zero ? pursuit_status::zero : pursuit_status::non_finite;
+  codes.residual[at] = zero ? Scalar(0) : std::numeric_limits<Scalar>::quiet_NaN();
+  codes.residuals.col(j).setConstant(codes.residual[at]);
+  return true;
 }
 
 }  // namespace detail

@@ -31,6 +31,24 @@ template <class Scalar>
 [[nodiscard]] Scalar dot(const Scalar* x, const Scalar* y, index_t n) {
   return sum_run<Scalar>(n, [](const auto& a, const auto& b) { return a * b; }, x, y);
 }
+/// <x, y> in double, by eight chains of additions.
+template <class X, class Y>
+[[nodiscard]] double dot_in_double(const X* x, const Y* y, index_t n) {
+  constexpr index_t chains = 8;
+  double sums[chains] = {};
+  index_t i = 0;
+  for (; i + chains <= n; i += chains) {
+    for (index_t c = 0; c < chains; ++c) {
+      sums[c] += static_cast<double>(x[i + c]) * static_cast<double>(y[i + c]);
+    }
+  }
+  for (index_t c = 0; i + c < n; ++c) {
+    sums[c] += static_cast<double>(x[i + c]) * static_cast<double>(y[i + c]);
+  }
+  double all = 0;
+  for (const double sum : sums) all += sum;
+  return all;
+}
 /// y += a x.
 template <class Scalar>
 void add_scaled(Scalar a, const Scalar* x, Scalar* y, index_t n) {
@@ -118,6 +136,18 @@ class scratch_array {
   Scalar* data_;
 };
 
+/// The greatest of some numbers and whose it is; -1: there are none.
+template <class T>
+struct greatest_entry {
+  T value;
+  index_t at;
+  /// Whether `other` comes before this one: greater, or as great and earlier.
+  [[nodiscard]] BASIN_HOST_DEVICE constexpr bool yields_to(const greatest_entry& other) const {
+    if (at < 0 || other.at < 0) return other.at >= 0;
+    return other.value > value || (other.value == value && other.at < at);
+  }
+};
+
 /// All the work of a column in one lane, on the CPU. Its functions are constexpr so that nvcc lets
 /// functions for host and device call them; array(), whose result is none of a constant, is for
 /// both.
@@ -171,8 +201,41 @@ class one_lane {
   constexpr void sum(index_t n, T (&sums)[N], F&& add) const {
     for (index_t i = 0; i < n; ++i) add(i, sums);
   }
+  /// The greatest f(i) for i in [0, n), the first of equal ones; numbers that are none are left
+  /// out.
+  template <class F>
+  [[nodiscard]] constexpr auto greatest(index_t n, F&& f) const {
+    using value = std::invoke_result_t<F&, index_t>;
+    constexpr index_t run = 64, chains = 8;
+    greatest_entry<value> found{{}, -1};
+    value of[run];
+    // Which entry it is, is asked of runs that have a greater one: few.
+    for (index_t first = 0; first < n; first += run) {
+      const index_t count = n - first < run ? n - first : run;
+      for (index_t i = 0; i < count; ++i) of[i] = f(first + i);
+      for (index_t i = count; i < run; ++i) of[i] = of[0];
+      bool greater = found.at < 0;
+      if (!greater) {
+        bool over[chains] = {};
+        for (index_t i = 0; i < run; i += chains) {
+          for (index_t c = 0; c < chains; ++c) over[c] |= of[i + c] > found.value;
+        }
+        for (const bool any : over) greater |= any;
+      }
+      for (index_t i = 0; greater && i < count; ++i) {
+        if (found.at < 0 ? of[i] == of[i] : of[i] > found.value) found = {of[i], first + i};
+      }
+    }
+    return found;
+  }
+  /// <x, y> in double.
+  template <class X, class Y>
+  [[nodiscard]] constexpr double dot_in_double(const X* x, const Y* y, index_t n) const {
+    return detail::dot_in_double(x, y, n);
+  }
   /// <x, y>.
-  [[nodiscard]] constexpr Scalar dot(const Scalar* x, const Scalar* y, index_t n) const {
+  template <class T>
+  [[nodiscard]] constexpr T dot(const T* x, const T* y, index_t n) const {
     return detail::dot(x, y, n);
   }
   /// products[i] = <x_i, y> of `count` columns x_i that begin `stride` numbers from each other;

@@ -79,9 +79,31 @@ class warp_lanes {
     own = total(own);
     for (std::size_t s = 0; s < N; ++s) sums[s] += own.of[s];
   }
-  [[nodiscard]] BASIN_HOST_DEVICE Scalar dot(const Scalar* x, const Scalar* y, index_t n) const {
-    Scalar sums[1] = {};
-    sum(n, sums, [&](index_t i, Scalar* s) { s[0] += x[i] * y[i]; });
+  template <class F>
+  [[nodiscard]] BASIN_HOST_DEVICE auto greatest(index_t n, F&& f) const {
+    greatest_entry<std::invoke_result_t<F&, index_t>> found{{}, -1};
+    each(n, [&](index_t i) {
+      const auto value = f(i);
+      if (found.at < 0 ? value == value : value > found.value) found = {value, i};
+    });
+    for (int distance = warp_size / 2; distance > 0; distance /= 2) {
+      const auto other = block_.shuffle_xor(found, distance);
+      if (found.yields_to(other)) found = other;
+    }
+    return found;
+  }
+  template <class X, class Y>
+  [[nodiscard]] BASIN_HOST_DEVICE double dot_in_double(const X* x, const Y* y, index_t n) const {
+    double sums[1] = {};
+    sum(n, sums, [&](index_t i, double* s) {
+      s[0] += static_cast<double>(x[i]) * static_cast<double>(y[i]);
+    });
+    return sums[0];
+  }
+  template <class T>
+  [[nodiscard]] BASIN_HOST_DEVICE T dot(const T* x, const T* y, index_t n) const {
+    T sums[1] = {};
+    sum(n, sums, [&](index_t i, T* s) { s[0] += x[i] * y[i]; });
     return sums[0];
   }
   BASIN_HOST_DEVICE void dots(const Scalar* x, index_t stride, index_t count, const Scalar* y,

@@ -19,9 +19,8 @@
 
 namespace basin::detail {
 
-/// Where a target stands, besides the values of pursuit_status.
-inline constexpr std::uint8_t pursued = 254;
-/// The Gram matrix does not suffice: it is pursued again, by products with its residual.
+/// Where a target stands, besides `pursued` and the values of pursuit_status: the Gram matrix does
+/// not suffice, and it is pursued again by products with its residual.
 inline constexpr std::uint8_t handed_over = 255;
 
 /// Numbers of one target.
