@@ -73,6 +73,7 @@ void with_derivatives() {
 // Three: a functor of one state, marked for the device and using [] alone. The same
 // object runs on both backends.
 struct spiral {
+  static constexpr bool takes_entries = true;  // on the CPU too, where it would be given Eigen's
   float rate, cosine, sine;
   template <class State, class Next>
   BASIN_HOST_DEVICE void operator()(const State& z, Next& next) const {

@@ -30,6 +30,15 @@ void doubles(Map&& f) {
   CHECK((wide.row(4).array() == 7).all());
 }
 
+// Of states that are no Eigen types.
+struct by_entries {
+  static constexpr bool takes_entries = true;
+  void operator()(const basin::column_entries<const double>& z,
+                  const basin::column_entries<double>& out) const {
+    for (basin::index_t i = 0; i < z.size(); ++i) out[i] = 2 * z[i];
+  }
+};
+
 struct with_workspace {  // a stateful map
   MatrixXd kept;
   int calls = 0;
@@ -70,6 +79,8 @@ TEST_CASE("callables of one state", "[map]") {
   doubles(basin::columnwise<3>([](const Eigen::Vector3d& z) -> Eigen::Vector3d { return 2 * z; }));
   doubles(
       basin::columnwise(3, [](const auto& z) { return std::array{2 * z[0], 2 * z[1], 2 * z[2]}; }));
+  doubles(basin::columnwise<3>(by_entries{}));
+  doubles(basin::columnwise(3, by_entries{}));
   auto scalar = basin::columnwise<1>(twice);
   MatrixXd out(1, 40);
   evaluate(be, scalar, Z.topRows(1), out);

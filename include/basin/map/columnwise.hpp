@@ -33,9 +33,21 @@ inline constexpr std::size_t state_alignment = 64;
 template <int K>
 inline constexpr bool is_small_state = K != Eigen::Dynamic && K <= 16;
 
-}  // namespace detail
+/// Whether g asks to be given `column_entries` on every backend.
+template <class G>
+inline constexpr bool takes_entries = requires { requires G::takes_entries; };
 
-namespace detail {
+/// g of the first or the last form, for states by their entries.
+template <class G, class Scalar>
+[[gnu::always_inline]] BASIN_HOST_DEVICE inline void call_by_entries(
+    const G& g, const column_entries<const Scalar>& state, const column_entries<Scalar>& next) {
+  if constexpr (std::is_invocable_v<const G&, decltype(state), decltype(next)>) {
+    g(state, next);
+  } else {
+    next[0] = static_cast<Scalar>(g(state[0]));
+  }
+}
+
 /// g for column j of a batch on a device.
 template <class G, class Scalar>
 struct entries_of_column {
@@ -46,13 +58,7 @@ struct entries_of_column {
   index_t out_stride;
   index_t k;
   BASIN_HOST_DEVICE void operator()(index_t j) const {
-    const column_entries<const Scalar> state{z + j * z_stride, k};
-    const column_entries<Scalar> next{out + j * out_stride, k};
-    if constexpr (std::is_invocable_v<const G&, decltype(state), decltype(next)>) {
-      g(state, next);
-    } else {
-      next[0] = static_cast<Scalar>(g(state[0]));
-    }
+    call_by_entries<G, Scalar>(g, {z + j * z_stride, k}, {out + j * out_stride, k});
   }
 };
 }  // namespace detail
@@ -69,7 +75,8 @@ struct entries_of_column {
 ///
 /// A g that is a functor marked BASIN_HOST_DEVICE, of the first or the last form, that
 /// uses z and out by z[i] and size() alone, also runs on a device: it is given
-/// `column_entries` there.
+/// `column_entries` there. With a member `static constexpr bool takes_entries = true` it is given
+/// them on the CPU too; nvcc warns of functors that do not say so and meet Eigen's types there.
 template <class G, int K = Eigen::Dynamic>
 class Columnwise {
  public:
@@ -87,7 +94,9 @@ class Columnwise {
   template <class Scalar>
   [[gnu::always_inline]] void apply(const Eigen::Map<const Eigen::Matrix<Scalar, K, 1>>& z,
                                     Eigen::Map<Eigen::Matrix<Scalar, K, 1>>& out) const {
-    if constexpr (std::is_invocable_v<const G&, decltype(z), decltype(out)>) {
+    if constexpr (detail::takes_entries<G>) {
+      detail::call_by_entries<G, Scalar>(g_, {z.data(), z.size()}, {out.data(), out.size()});
+    } else if constexpr (std::is_invocable_v<const G&, decltype(z), decltype(out)>) {
       g_(z, out);
     } else if constexpr (K == 1) {
       out[0] = static_cast<Scalar>(g_(z[0]));
