@@ -175,7 +175,7 @@ void body(int argc, char** argv) {
                  "must be at least the number of seeds");
 
   experiment::Series image("atoms", names), of_codes("atoms", names);
-  experiment::Series sizes("seed", {"attractors by cosine", "atoms of attractors", "rank",
+  experiment::Series sizes("k", {"attractors by cosine", "atoms of attractors", "rank",
                                     "converged", "reconstruction error"});
   std::vector<Eigen::MatrixXf> sheet;
   std::vector<index_t> compared;
@@ -217,7 +217,7 @@ void body(int argc, char** argv) {
     const index_t rank = basin::rank(of_ends, 1e-3);
     // Behind the rank of the attractors nothing is left to compare; k atoms of a basis span all.
     compared.push_back(std::clamp<index_t>(rank, 1, k - 1));
-    sizes.add(static_cast<double>(seed), seed,
+    sizes.add(static_cast<double>(k), seed,
               {static_cast<double>(ends.attractors.cols()), static_cast<double>(of_ends.size()),
                static_cast<double>(rank), ends.converged, probe.reconstruction()});
     if (seed == 0) {
