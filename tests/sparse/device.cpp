@@ -201,6 +201,9 @@ TEMPLATE_TEST_CASE("dictionaries and targets that are on the device", "[sparse]"
 TEMPLATE_TEST_CASE("other pursuits on the device do what they do on the CPU", "[sparse]", float,
                    double) {
   const basin::cuda<TestType> be;
+  const auto order = GENERATE(basin::launch_order::forward, basin::launch_order::reversed,
+                              basin::launch_order::permuted);
+  const basin::scoped_schedule schedule({order, 5});
   SECTION("matching pursuit") { other_pursuits::thresholding_is_matching_pursuit(be); }
   SECTION("greatest") { other_pursuits::thresholding_takes_the_greatest(be); }
   SECTION("limits") { other_pursuits::non_negative_keeps_to_its_limits(be); }

@@ -7,70 +7,12 @@
 #include <vector>
 
 #include <basin/nn/cuda/device_layer.hpp>
+#include <basin/nn/cuda/tap_sum.hpp>
+#include <basin/nn/cuda/tap_tile.hpp>
 #include <basin/nn/linear_layer.hpp>
 
 namespace basin {
 namespace detail {
-
-/// A source pixel, and where in the weights element (0, 0) of its matrix stands.
-struct device_tap {
-  index_t source;
-  index_t weight;
-};
-
-/// What becomes of a sum: y = ending(bias + sum).
-template <class Scalar>
-struct product_ending {
-  const Scalar* bias = nullptr;  ///< null: none
-  index_t rows_a_bias = 1;       ///< elements of the output that share a bias
-  bool relu = false;             ///< max(sum, 0); NaN stays NaN
-  const Scalar* gate = nullptr;  ///< the result is 0 unless the gate's number is positive; null: no
-  index_t gate_stride = 0;
-
-  [[nodiscard]] BASIN_HOST_DEVICE Scalar begin(index_t row) const {
-    return bias != nullptr ? bias[row / rows_a_bias] : Scalar(0);
-  }
-  [[nodiscard]] BASIN_HOST_DEVICE Scalar end(Scalar sum, index_t state, index_t row) const {
-    if (relu) return sum < Scalar(0) ? Scalar(0) : sum;
-    if (gate != nullptr) return gate[state + row * gate_stride] > Scalar(0) ? sum : Scalar(0);
-    return sum;
-  }
-  [[nodiscard]] bool changes() const { return bias != nullptr || relu || gate != nullptr; }
-};
-
-/// One number of y_q = b + sum of W_t x_s: one chain of additions, the bias, then by source
-/// pixel and channel. Neighbouring threads have neighbouring states.
-template <class Scalar>
-struct tap_sum {
-  device_view<const Scalar> x;
-  device_view<Scalar> y;
-  const index_t* begin;  ///< of the taps of each target pixel
-  const device_tap* list;
-  const Scalar* weight;
-  index_t input_stride;   ///< in the weights, from one channel of x to the next
-  index_t output_stride;  ///< the same of y
-  index_t inputs;         ///< channels of x
-  index_t sources;        ///< pixels of x
-  index_t targets;        ///< pixels of y
-  product_ending<Scalar> ending;
-
-  BASIN_HOST_DEVICE void operator()(index_t i) const {
-    const index_t row = i / y.rows();
-    const index_t state = i - row * y.rows();
-    const index_t channel = row / targets;
-    const index_t pixel = row - channel * targets;
-    const index_t next_channel = sources * x.outerStride();
-    Scalar sum = ending.begin(row);
-    for (index_t t = begin[pixel]; t < begin[pixel + 1]; ++t) {
-      const Scalar* from = x.data() + state + list[t].source * x.outerStride();
-      const Scalar* w = weight + list[t].weight + channel * output_stride;
-      for (index_t c = 0; c < inputs; ++c, from += next_channel, w += input_stride) {
-        sum += *w * *from;
-      }
-    }
-    y(state, row) = ending.end(sum, state, row);
-  }
-};
 
 /// The ending of a product that is computed already.
 template <class Scalar>
@@ -81,6 +23,25 @@ struct end_product {
     const index_t row = i / y.rows();
     const index_t state = i - row * y.rows();
     y(state, row) = ending.end(y(state, row) + ending.begin(row), state, row);
+  }
+};
+
+/// Weights from PyTorch's order to that of a product, matrix by matrix: from each input to its
+/// outputs, and for the transposed product from each output to its inputs.
+template <class Scalar>
+struct pack_weights {
+  const Scalar* weight;
+  const index_t* matrix;  ///< where element (0, 0) of each stands
+  index_t output_stride, input_stride;
+  index_t outputs, inputs;
+  Scalar* forward;
+  Scalar* transposed;
+  BASIN_HOST_DEVICE void operator()(index_t at) const {
+    const index_t t = at / (inputs * outputs), element = at - t * inputs * outputs;
+    const index_t i = element / outputs, o = element - i * outputs;
+    const Scalar w = weight[matrix[t] + o * output_stride + i * input_stride];
+    forward[at] = w;
+    transposed[(t * outputs + o) * inputs + i] = w;
   }
 };
 
@@ -109,15 +70,16 @@ template <class Scalar>
 
 /// y = W x + b over the taps of a geometry.
 ///
-/// The weights are in PyTorch's order, so that new ones are one upload. Of a dense layer they are
+/// New weights are one upload in PyTorch's order. Of a dense layer they are
 /// a matrix: a product by cuBLAS, 2 × inputs × outputs flops a state, and one more launch for
-/// biases, ReLU or gate. Of a convolution every number of the output is a thread that adds up
-/// its taps × input channels: 2 × taps × channels in × channels out flops a state in one launch,
-/// biases, ReLU or gate within it. It reads a number and a weight for each addition, from the
-/// caches where neighbours share them: the weights are the same for a warp of 32 states, and an
-/// input is read again by each output channel.
-/// Memory: weights and biases once, and 16 bytes a tap, twice. Of a product by the transposed
-/// Jacobian the sources ascend too, and its taps have a list of their own.
+/// biases, ReLU or gate. Of a convolution it is 2 × taps × channels in × channels out flops a state
+/// in one launch, biases, ReLU or gate within it: in tiles of 128 states and up to 64 output
+/// channels (detail::tap_tile), and of fewer states, or of fewer than four output channels, by a
+/// thread for every number of the output (detail::tap_sum). Both add in the same order, so that a
+/// state's bits do not hang on how many there are.
+/// Memory: weights twice, packed for either product, biases once, and 16 bytes a tap, twice. Of a
+/// product by the transposed Jacobian the sources ascend too, and its taps have a list of their
+/// own.
 template <class Scalar>
 class DeviceLinearLayer final : public DeviceLayer<Scalar> {
  public:
@@ -203,6 +165,7 @@ class DeviceLinearLayer final : public DeviceLayer<Scalar> {
     bool own_bias;  ///< whether each element of the output has a bias of its own
     tap_list forward;
     tap_list transposed;
+    DeviceBuffer<index_t> matrices;  ///< where each stands in PyTorch's order
 
     geometry(const cuda<Scalar>& be, const LinearLayer<Scalar>& l)
         : joins(l.joins()),
@@ -210,17 +173,32 @@ class DeviceLinearLayer final : public DeviceLayer<Scalar> {
           dense(detail::is_dense(l)),
           own_bias(l.bias().size == l.output_shape().size()) {
       if (dense) return;
-      forward = tap_list(be, joins, [&](index_t t) { return order(t, 0, 0); });
+      const index_t size = l.input_shape().channels * l.output_shape().channels;
+      forward = tap_list(be, joins, [&](index_t t) { return t * size; });
       // Transposed taps count the matrices backwards.
       transposed = tap_list(be, joins.transposed(),
-                            [&](index_t t) { return order(joins.count() - 1 - t, 0, 0); });
+                            [&](index_t t) { return (joins.count() - 1 - t) * size; });
+      matrices = detail::uploaded<index_t>(be, order.matrix);
     }
   };
 
   void upload_parameters(const cuda<Scalar>& be, const LinearLayer<Scalar>& l) {
     auto weight =
         std::make_shared<const DeviceBuffer<Scalar>>(detail::uploaded<Scalar>(be, l.weight()));
-    bias_ = std::make_shared<const DeviceBuffer<Scalar>>(detail::uploaded<Scalar>(be, l.bias()));
+    auto bias =
+        std::make_shared<const DeviceBuffer<Scalar>>(detail::uploaded<Scalar>(be, l.bias()));
+    if (!geometry_->dense) {
+      DeviceBuffer<Scalar> forward(weight->size()), transposed(weight->size());
+      const auto& order = geometry_->order;
+      for_each_index(be, weight->size(),
+                     detail::pack_weights<Scalar>{
+                         weight->data(), geometry_->matrices.data(), order.output_stride,
+                         order.input_stride, this->output_shape().channels,
+                         this->input_shape().channels, forward.data(), transposed.data()});
+      weight = std::make_shared<const DeviceBuffer<Scalar>>(std::move(forward));
+      transposed_ = std::make_shared<const DeviceBuffer<Scalar>>(std::move(transposed));
+    }
+    bias_ = std::move(bias);
     weight_ = std::move(weight);
   }
   [[nodiscard]] ending_type biases() const {
@@ -249,8 +227,8 @@ class DeviceLinearLayer final : public DeviceLayer<Scalar> {
         for_each_index(be, y.rows() * y.cols(), detail::end_product<Scalar>{y, ending});
       }
     } else {
-      add_taps(be, x, y, geometry_->forward, geometry_->order.input_stride,
-               geometry_->order.output_stride, this->input_shape(), this->output_shape(), ending);
+      add_taps(be, x, y, geometry_->forward, weight_->data(), this->input_shape(),
+               this->output_shape(), ending);
     }
   }
   void multiply_transposed(const cuda<Scalar>& be, const const_view& u, const view& jtu,
@@ -261,22 +239,25 @@ class DeviceLinearLayer final : public DeviceLayer<Scalar> {
         for_each_index(be, jtu.rows() * jtu.cols(), detail::end_product<Scalar>{jtu, ending});
       }
     } else {
-      add_taps(be, u, jtu, geometry_->transposed, geometry_->order.output_stride,
-               geometry_->order.input_stride, this->output_shape(), this->input_shape(), ending);
+      add_taps(be, u, jtu, geometry_->transposed, transposed_->data(), this->output_shape(),
+               this->input_shape(), ending);
     }
   }
   /// The one place where a kernel for a product by taps is chosen.
+  /// @param weight packed for this product
   void add_taps(const cuda<Scalar>& be, const const_view& x, const view& y, const tap_list& joins,
-                index_t input_stride, index_t output_stride, const tensor_shape& from,
-                const tensor_shape& to, const ending_type& ending) const {
-    for_each_index(be, y.rows() * y.cols(),
-                   detail::tap_sum<Scalar>{x, y, joins.begin.data(), joins.list.data(),
-                                           weight_->data(), input_stride, output_stride,
-                                           from.channels, from.pixels(), to.pixels(), ending});
+                const Scalar* weight, const tensor_shape& from, const tensor_shape& to,
+                const ending_type& ending) const {
+    detail::add_taps(
+        be,
+        detail::tap_sum<Scalar>{x, y, joins.begin.data(), joins.list.data(), weight, to.channels, 1,
+                                from.channels, from.pixels(), to.pixels(), ending},
+        detail::tile_channels(y.rows(), to.channels));
   }
 
   std::shared_ptr<const geometry> geometry_;
-  std::shared_ptr<const DeviceBuffer<Scalar>> weight_;
+  std::shared_ptr<const DeviceBuffer<Scalar>> weight_;      ///< a matrix, or packed
+  std::shared_ptr<const DeviceBuffer<Scalar>> transposed_;  ///< packed; of a matrix none
   std::shared_ptr<const DeviceBuffer<Scalar>> bias_;
 };
 
