@@ -4,7 +4,8 @@
 /// Correlations are made in the scalar, for all atoms and targets. Those are rounded in an order
 /// that may hang on the batch, so they only choose: where a second atom is within a bound of all
 /// roundings of the first, those that may be the greatest are asked again in double, in one order.
-/// The choice then depends on the target alone.
+/// The choice then depends on the target alone. An atom of the support correlates by rounding only:
+/// where it is the greatest nothing is left to explain, as the decision behind the choice says.
 #pragma once
 
 #include <cmath>
@@ -78,18 +79,6 @@ struct correlate_by_gram {
       c -= G(j, s.support[at + r]) * static_cast<Scalar>(s.coefficients[at + r]);
     }
     C(j, k) = c;
-  }
-};
-
-/// Zeros for the atoms that are chosen, over atoms × active entries.
-template <class Scalar>
-struct leave_support_out {
-  device_targets<Scalar> s;
-  index_t atoms;
-  device_view<Scalar> C;
-  BASIN_HOST_DEVICE void operator()(index_t i) const {
-    const index_t k = i / atoms, place = s.active[k];
-    if (s.goes_on(place)) C(s.support[place * s.most + i % atoms], k) = 0;
   }
 };
 

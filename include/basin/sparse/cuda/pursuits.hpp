@@ -21,11 +21,11 @@ namespace basin::detail {
 
 /// Blocks of targets over device memory that is kept.
 ///
-/// A step of w targets with t of d atoms each takes ten launches by the Gram matrix and nine
+/// A step of w targets with t of d atoms each takes nine launches by the Gram matrix and eight
 /// directly, a product of matrices being one. In numbers of the scalar that are read:
 ///
 ///  - residuals, one launch: w n (t + 1), by the Gram matrix only of targets that may end by it;
-///  - correlations, two: w d (t + 1) by the Gram matrix, with 2 w d t flops; directly 2 n d w flops
+///  - correlations, one: w d (t + 1) by the Gram matrix, with 2 w d t flops; directly 2 n d w flops
 ///    of a product. Either writes w d;
 ///  - the choice, two: w d, of targets with a tie once more, and n + t for each atom in it;
 ///  - products of the chosen atom: w (2 n + t) in two by the Gram matrix, else 2 w n (t + 2) in
@@ -165,7 +165,6 @@ class DevicePursuits {
       } else {
         gemm(be_, s_.A, columns(be_, rounded_, 0, width_), C, {.a = transpose::yes});
       }
-      if (t > 0) for_each_index(be_, t * width_, leave_support_out<Scalar>{s_, t, C});
       reduce_columns(be_, d, width_, choice_reduction<Scalar, Correlations>{correlations, C, t});
       reduce_columns(be_, d, width_, tie_reduction<Scalar, Correlations>{correlations, C});
       if constexpr (by_gram) {
