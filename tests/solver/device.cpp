@@ -1,5 +1,7 @@
 // The solver on the device backend: the same answers as on the CPU. Built by nvcc for a
 // GPU, and by a plain compiler for each of Thrust's host systems.
+#include <algorithm>
+#include <limits>
 #include <stop_token>
 
 #include <basin/backend/cuda.hpp>
@@ -30,6 +32,7 @@ struct rotation {
   }
 };
 struct scaled {
+  static constexpr bool takes_entries = true;
   template <class State, class Next>
   BASIN_HOST_DEVICE void operator()(const State& z, const Next& out) const {
     out[0] = z[1] * z[0];  // each column with a rate of its own
@@ -118,6 +121,78 @@ TEST_CASE("statuses on the device", "[solver]") {
   CHECK(found.status[2] == status::diverged);
   CHECK(found.status[3] == status::cycle);
   CHECK(found.status[4] == status::non_finite);
+}
+
+TEST_CASE("an iteration on the device moves nothing, and the host looks at four at once",
+          "[solver]") {
+  const basin::cuda<double> be;
+  Eigen::MatrixXd Z = Eigen::MatrixXd::Ones(2, 50);
+  Z.row(1).setConstant(0.9999);
+  const auto starts = to_device<double>(be, Z);
+  const auto of = [&](const auto& accelerator, index_t iterations) {
+    FixedPointSolver solver{
+        basin::columnwise<2>(scaled{}), accelerator,
+        basin::stopping{.residual = 1e-14, .max_iterations = iterations, .patience = 0}};
+    const auto before = be.traffic();
+    const auto found = solver.solve(be, starts);
+    REQUIRE(found.count(status::max_iterations) == 50);
+    return be.traffic().since(before);
+  };
+  const auto check = [&](const auto& accelerator) {
+    const basin::device_traffic few = of(accelerator, 80), many = of(accelerator, 400);
+    CHECK(many.synchronisations - few.synchronisations == 80);
+    CHECK(many.uploads == few.uploads);
+    CHECK(many.downloads == few.downloads);
+    CHECK(many.downloaded_bytes == few.downloaded_bytes);
+    CHECK(few.synchronisations <= 20 + 30);
+  };
+  check(basin::picard{});
+  check(basin::damped{.factor = 0.5});
+  // One that sees each iteration makes the host wait for each.
+  FixedPointSolver solver{basin::columnwise<2>(scaled{}), basin::picard{},
+                          basin::stopping{.residual = 1e-14, .max_iterations = 40, .patience = 0}};
+  const auto before = be.traffic();
+  index_t seen = 0;
+  (void)solver.solve(be, starts, basin::run_options{}, [&](const auto&) { ++seen; });
+  CHECK(seen == 41);
+  CHECK(be.traffic().since(before).synchronisations >= 41);
+}
+
+TEST_CASE("columns that have ended may wait on the device, and nothing of them changes",
+          "[solver]") {
+  const basin::cuda<double> be;
+  Eigen::MatrixXd Z(2, 1000);
+  for (index_t j = 0; j < 1000; ++j) {
+    Z(0, j) = 1 + 0.01 * static_cast<double>(j % 7);
+    Z(1, j) = 0.5 + 0.49 * static_cast<double>(j * 37 % 1000) / 1000;
+  }
+  Z(0, 3) = std::numeric_limits<double>::quiet_NaN();
+  Z(1, 5) = 1.5;  // diverges
+  Z(1, 6) = 1;    // is there
+  const basin::stopping rule{.residual = 1e-9};
+  const auto starts = to_device<double>(be, Z);
+  const auto before = be.traffic();
+  FixedPointSolver solver{basin::columnwise<2>(scaled{}), basin::picard{}, rule};
+  const auto found = solver.solve(be, starts);
+  const basin::device_traffic moved = be.traffic().since(before);
+  FixedPointSolver host{basin::columnwise<2>(scaled{}), basin::picard{}, rule};
+  const auto expected = host.solve(basin::cpu<double>(1), Z);
+  CHECK(found.status == expected.status);
+  CHECK(found.iterations == expected.iterations);
+  CHECK(found.evaluations == expected.evaluations);
+  const Eigen::MatrixXd states = to_host<double>(be, found.states);
+  for (index_t j = 0; j < 1000; ++j) {
+    if (j == 3) continue;
+    CHECK((states.col(j).array() == expected.states.col(j).array()).all());
+    const auto at = static_cast<std::size_t>(j);
+    CHECK(found.residual[at] == Approx(expected.residual[at]).epsilon(1e-12));
+  }
+  // Some 1,500 iterations, in which columns end one after the other; at most one change of size
+  // for each eighth of those that are left.
+  CHECK(moved.uploads <= 4 * 60);
+  const index_t longest = *std::max_element(found.iterations.begin(), found.iterations.end());
+  CHECK(longest > 1000);
+  CHECK(moved.synchronisations < longest / 2 + 4 * 60);
 }
 
 TEST_CASE("a stopped run on the device resumes to bitwise the same answer", "[solver]") {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -15,6 +16,7 @@
 #include <basin/backend/cpu.hpp>
 #include <basin/core/host_device.hpp>
 #include <basin/core/index.hpp>
+#include <basin/core/status.hpp>
 #include <basin/solver/accelerator.hpp>
 
 namespace basin {
@@ -32,6 +34,11 @@ struct accelerated_columns {
   Scalar* Z;
   Scalar* F;
   index_t k;
+  const std::uint8_t* outcome;  ///< columns that have ended are left alone; null: all go on
+
+  [[nodiscard]] BASIN_HOST_DEVICE bool goes_on(index_t j) const {
+    return outcome == nullptr || outcome[j] == static_cast<std::uint8_t>(status::running);
+  }
 };
 
 template <class Settings, class Record, class Scalar>
@@ -39,6 +46,7 @@ struct advance_columns {
   accelerated_columns<Settings, Record, Scalar> at;
   template <class Lanes>
   BASIN_HOST_DEVICE void operator()(Lanes& lanes, index_t j) const {
+    if (!at.goes_on(j)) return;
     const index_t place = at.place[j];
     lanes.update(at.records[place], [&](Record& c) {
       advance_column(at.settings, lanes, c, at.memory + place * at.stride, at.Z + j * at.k,
@@ -53,6 +61,7 @@ struct review_columns {
   Scalar* residuals;
   template <class Lanes>
   BASIN_HOST_DEVICE void operator()(Lanes& lanes, index_t j) const {
+    if (!at.goes_on(j)) return;
     const index_t place = at.place[j];
     Scalar* const z = at.Z + j * at.k;
     Scalar* const f = at.F + j * at.k;
@@ -116,6 +125,10 @@ class ColumnState {
     for_each_index(be, columns, detail::number_places{raw_address(place_.data())});
   }
 
+  /// From now on columns that have ended are left alone.
+  /// @param outcome status of each column, in the backend's memory
+  void follow(array_view<const std::uint8_t> outcome) { outcome_ = outcome.data; }
+
   void advance(const Backend& be, typename Backend::matrix& Z, typename Backend::matrix& F,
                index_t n) {
     share_out(be, n, detail::advance_columns<held, record, scalar>{columns_of(Z, F)});
@@ -174,7 +187,8 @@ class ColumnState {
             stride_,
             raw_address(Z.data()),
             raw_address(F.data()),
-            k_};
+            k_,
+            outcome_};
   }
   template <class Work>
   void share_out(const Backend& be, index_t n, const Work& work) {
@@ -187,6 +201,7 @@ class ColumnState {
   index_t k_;
   index_t stride_;
   index_t scratch_numbers_;  ///< that a column takes at once
+  const std::uint8_t* outcome_ = nullptr;
   typename Backend::matrix memory_;
   typename Backend::template buffer<scalar> scratch_;
   typename Backend::template buffer<record> records_;

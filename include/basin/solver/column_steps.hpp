@@ -52,6 +52,9 @@ struct column_access {
 };
 
 /// The monitor's step for column j of a batch, as a device-neutral functor.
+///
+/// A column that ends leaves its state where its anchor was, which it needs no more, until it is
+/// taken out of the batch. If that is not at once, it is iterated for nothing: f(z) = z for it.
 template <class Scalar, class Stopping>
 struct monitor_columns {
   ColumnMonitor<Scalar, Stopping> monitor;
@@ -66,9 +69,13 @@ struct monitor_columns {
 
   BASIN_HOST_DEVICE void operator()(index_t j) const {
     const auto before = static_cast<status>(outcome[j]);
+    if (!coupled && before != status::running) {
+      for (index_t i = j * k; i < (j + 1) * k; ++i) F[i] = Z[i];
+      return;
+    }
     const bool latched = before != status::running && before != status::converged;
     if (latched && (before == status::diverged || before == status::non_finite)) {
-      // Only a coupled batch keeps such a column; it stays at its last finite state.
+      // Of a coupled batch such a column stays at its last finite state.
       for (index_t i = 0; i < k; ++i) F[j * k + i] = Z[j * k + i];
       return;
     }
@@ -79,9 +86,26 @@ struct monitor_columns {
     const status now = monitor.step(records[j], residuals[j],
                                     column_access<Scalar>{Z + j * k, anchors + j * k, k});
     outcome[j] = static_cast<std::uint8_t>(now);
-    if (coupled && (now == status::diverged || now == status::non_finite)) {
-      for (index_t i = 0; i < k; ++i) F[j * k + i] = Z[j * k + i];
+    if (now == status::running) return;
+    if (!coupled) {
+      for (index_t i = j * k; i < (j + 1) * k; ++i) anchors[i] = F[i] = Z[i];
+    } else if (now == status::diverged || now == status::non_finite) {
+      for (index_t i = j * k; i < (j + 1) * k; ++i) F[i] = Z[i];
     }
+  }
+};
+
+/// Columns that still run end as they are.
+template <class Scalar>
+struct end_columns {
+  const Scalar* Z;
+  Scalar* anchors;
+  index_t k;
+  std::uint8_t* outcome;
+  std::uint8_t as;
+  BASIN_HOST_DEVICE void operator()(index_t j) const {
+    for (index_t i = j * k; i < (j + 1) * k; ++i) anchors[i] = Z[i];
+    outcome[j] = as;
   }
 };
 
@@ -98,13 +122,14 @@ template <class Scalar>
 struct begin_columns {
   const Scalar* starts;
   Scalar* Z;
+  Scalar* anchors;  ///< where a column that has ended leaves its state
   index_t k;
   column_record<Scalar>* records;
   std::uint8_t* outcome;
   BASIN_HOST_DEVICE void operator()(index_t j) const {
     bool finite = true;
     for (index_t i = j * k; i < (j + 1) * k; ++i) {
-      Z[i] = starts[i];
+      Z[i] = anchors[i] = starts[i];
       finite &= is_finite(starts[i]);
     }
     records[j] = column_record<Scalar>{};

@@ -213,8 +213,18 @@ class FixedPointSolver {
   static constexpr bool runs_columns = is_columnwise<Map> && pointwise_accelerator<Accelerator> &&
                                        std::same_as<B, cpu<typename B::scalar>>;
 
+  /// Whether ended columns leave their states in the anchors.
+  template <class B>
+  static constexpr bool holds_ends = !runs_columns<B> && !is_batch_coupled<Map>;
+
   template <class B>
   using accelerator_state = typename detail::accelerator_state<Accelerator, B>::type;
+
+  /// Whether the host looks only now and then at who has ended, so that a device need not wait: not
+  /// where columns wait for each other, or the accelerator asks the host anyway.
+  template <class B, class Memory>
+  static constexpr bool looks_now_and_then =
+      holds_ends<B> && !takes_products<Memory> && !std::same_as<B, cpu<typename B::scalar>>;
 
   /// Whether the map has the products with the Jacobian that the accelerator takes.
   template <class B>
@@ -254,8 +264,8 @@ class FixedPointSolver {
         be, count,
         detail::begin_columns<typename B::scalar>{
             raw_address(run.result.states.data()) + run.begun * k,
-            raw_address(run.Z.data()) + first * k, k, raw_address(run.records.data()) + first,
-            raw_address(run.outcome.data()) + first},
+            raw_address(run.Z.data()) + first * k, raw_address(run.anchors.data()) + first * k, k,
+            raw_address(run.records.data()) + first, raw_address(run.outcome.data()) + first},
         std::max<index_t>(1, 4096 / (k + 16)));
     std::iota(run.origin.begin() + first, run.origin.begin() + first + count, run.begun);
     run.active += count;
@@ -303,7 +313,6 @@ class FixedPointSolver {
     const ColumnMonitor<scalar, Stopping> monitor(rule_, run.dimension());
     compaction<B> leaving(be, run);
     index_t between = runs_columns<B> ? steps_by_themselves : 1;
-    if (!(... && observes_now_and_then(observers))) between = 1;
     auto next_checkpoint = clock::now() + std::chrono::duration<double>(options.checkpoint_seconds);
     bool keep_checkpoint = false;
     index_t iteration = 0;
@@ -314,6 +323,12 @@ class FixedPointSolver {
       if (!options.checkpoint.empty() && !keep_checkpoint) latest.save(options.checkpoint);
       std::throw_with_nested(map_failure<B>(message, latest));
     };
+    const bool one_by_one = !(... && observes_now_and_then(observers));
+    const index_t between_looks = looks_now_and_then<B, Memory> && !one_by_one ? 4 : 1;
+    if (one_by_one) between = 1;
+    if constexpr (holds_ends<B> && requires { memory.follow(array_view<const std::uint8_t>()); }) {
+      memory.follow(run.outcome);
+    }
     leaving.collect(be, run, memory, false);  // of a checkpoint that a failure made
     for (;;) {
       if (2 * run.active <= run.capacity && run.begun < run.size()) {
@@ -326,6 +341,7 @@ class FixedPointSolver {
         if (!options.checkpoint.empty() && !std::exchange(keep_checkpoint, true)) {
           take_checkpoint(be, run, memory).save(options.checkpoint);
         }
+        leaving.collect(be, run, memory, runs_columns<B>);
         leaving.collect_all(be, run, memory, status::cancelled);
         continue;
       }
@@ -355,7 +371,9 @@ class FixedPointSolver {
                                     run.begun - run.active};
         (observers(view), ...);
       }
-      leaving.collect(be, run, memory, runs_columns<B>);
+      if (iteration % between_looks == 0) {
+        leaving.collect(be, run, memory, runs_columns<B>, between_looks > 1);
+      }
       const bool goes_on = run.active > 0 || run.begun < run.size();
       if (!options.checkpoint.empty() && goes_on && clock::now() >= next_checkpoint) {
         take_checkpoint(be, run, memory).save(options.checkpoint);
@@ -512,12 +530,17 @@ class FixedPointSolver {
     }
 
     /// @param answered the answers of ended columns stand in the result already
+    /// @param many whether ended columns may stay until they are an eighth of all: they cost their
+    ///   evaluations, at most a seventh of the others', and a batch that has n columns changes its
+    ///   size at most log n / log(8/7) times
     template <class Memory>
-    void collect(const B& be, run_state<B>& run, Memory& memory, bool answered) {
+    void collect(const B& be, run_state<B>& run, Memory& memory, bool answered, bool many = false) {
       const index_t n = run.active;
+      if (n == 0) return;
       const index_t ended =
           count_if(be, array_view<const std::uint8_t>(run.outcome).first(n), detail::is_ended{});
       if (ended == 0 || (is_batch_coupled<Map> && ended < n)) return;
+      if (many && 8 * ended < n) return;
       if (answered && ended == n) {
         run.active = 0;
         return;
@@ -526,10 +549,13 @@ class FixedPointSolver {
     }
     template <class Memory>
     void collect_all(const B& be, run_state<B>& run, Memory& memory, status as) {
-      const index_t n = run.active;
-      std::fill_n(outcome_.begin(), n, static_cast<std::uint8_t>(as));
-      upload_array(be, array_view<const std::uint8_t>(outcome_).first(n),
-                   array_view<std::uint8_t>(run.outcome).first(n));
+      const index_t n = run.active, k = run.dimension();
+      if (n == 0) return;
+      for_each_index(be, n,
+                     detail::end_columns<typename B::scalar>{
+                         raw_address(run.Z.data()), raw_address(run.anchors.data()), k,
+                         raw_address(run.outcome.data()), static_cast<std::uint8_t>(as)},
+                     std::max<index_t>(1, 4096 / k));
       leave(be, run, memory, false);
     }
 
@@ -556,7 +582,8 @@ class FixedPointSolver {
       using scalar = typename B::scalar;
       put(be, host_ended_, ended_);
       put(be, host_origins_, origins_);
-      move_columns(be, columns(be, std::as_const(run.Z), 0, run.active),
+      const auto& ends = holds_ends<B> ? run.anchors : run.Z;
+      move_columns(be, columns(be, ends, 0, run.active),
                    array_view<const index_t>(ended_).first(ended),
                    array_view<const index_t>(origins_).first(ended),
                    columns(be, run.result.states, 0, run.size()));

@@ -23,8 +23,8 @@ struct run_options {
   double checkpoint_seconds = 60;
   /// Starts of an accelerated run that are iterated to the end without acceleration afterwards,
   /// see `FixedPointSolver::follow_sample`; the result says in `agreement` how many agree. At the
-  /// cost of all of their iterations; a run that is resumed has no starts, and follows none, and the
-  /// flow of a FlowSolver is not accelerated.
+  /// cost of all of their iterations; a run that is resumed has no starts, and follows none, and
+  /// the flow of a FlowSolver is not accelerated.
   index_t follow = 0;
 };
 

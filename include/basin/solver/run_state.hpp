@@ -26,7 +26,7 @@ struct run_state {
   bool pending = true;  ///< Z of a batch has not been evaluated; records say it per column
   matrix Z;             ///< states
   matrix F;             ///< f(Z), where not pending
-  matrix anchors;       ///< states at the begin of a watched window
+  matrix anchors;       ///< states at the begin of a watched window; of an ended column its own
   typename Backend::template buffer<column_record<scalar>> records;
   typename Backend::template buffer<scalar> residuals;      ///< squared
   typename Backend::template buffer<std::uint8_t> outcome;  ///< basin::status of each column

@@ -41,6 +41,9 @@ class cuda {
   cuda() : runtime_(std::make_shared<const detail::device_runtime>()) {}
 
   [[nodiscard]] const detail::device_runtime& runtime() const noexcept { return *runtime_; }
+  /// What this context and its copies have moved, and how often the host has waited, since it was
+  /// made.
+  [[nodiscard]] device_traffic traffic() const noexcept { return runtime_->traffic().counts(); }
 
   /// A matrix of `rows` × `columns`, uninitialised.
   [[nodiscard]] matrix make_matrix(index_t rows, index_t columns) const { return {rows, columns}; }
@@ -79,6 +82,7 @@ void for_each_index(const cuda<Scalar>& be, index_t n, const F& f, index_t = 0) 
 template <std::floating_point Scalar, class T, class F>
 [[nodiscard]] index_t count_if(const cuda<Scalar>& be, array_view<const T> x, const F& f) {
   if (x.size == 0) return 0;
+  be.runtime().traffic().wait();  // for the number, within Thrust
   return static_cast<index_t>(thrust::count_if(be.runtime().policy(), x.data, x.data + x.size, f));
 }
 

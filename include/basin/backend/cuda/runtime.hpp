@@ -3,6 +3,7 @@
 /// host memory.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstring>
 #include <memory>
@@ -21,7 +22,50 @@
 #include <basin/core/error.hpp>
 #include <basin/core/index.hpp>
 
+namespace basin {
+
+/// What a context has moved between the host and its device, and how often the host has waited for
+/// the device: each transfer waits once. Of what the library does; transfers of a map that calls
+/// the toolkit itself are not counted.
+struct device_traffic {
+  index_t uploads = 0, downloads = 0;  ///< transfers
+  index_t uploaded_bytes = 0, downloaded_bytes = 0;
+  index_t synchronisations = 0;
+
+  /// What came between `before` and this.
+  [[nodiscard]] device_traffic since(const device_traffic& before) const {
+    return {uploads - before.uploads, downloads - before.downloads,
+            uploaded_bytes - before.uploaded_bytes, downloaded_bytes - before.downloaded_bytes,
+            synchronisations - before.synchronisations};
+  }
+};
+
+}  // namespace basin
+
 namespace basin::detail {
+
+/// Counts of a context's device_traffic, while threads share it.
+class TrafficCounter {
+ public:
+  void upload(std::size_t bytes) const noexcept {
+    uploads_.fetch_add(1, std::memory_order_relaxed);
+    uploaded_.fetch_add(static_cast<index_t>(bytes), std::memory_order_relaxed);
+    wait();
+  }
+  void download(std::size_t bytes) const noexcept {
+    downloads_.fetch_add(1, std::memory_order_relaxed);
+    downloaded_.fetch_add(static_cast<index_t>(bytes), std::memory_order_relaxed);
+    wait();
+  }
+  void wait() const noexcept { waits_.fetch_add(1, std::memory_order_relaxed); }
+  [[nodiscard]] device_traffic counts() const noexcept {
+    return {uploads_.load(), downloads_.load(), uploaded_.load(), downloaded_.load(),
+            waits_.load()};
+  }
+
+ private:
+  mutable std::atomic<index_t> uploads_{0}, downloads_{0}, uploaded_{0}, downloaded_{0}, waits_{0};
+};
 
 /// Whether this translation unit was built for a GPU.
 inline constexpr bool on_gpu = THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA;
@@ -66,16 +110,26 @@ class device_runtime {
   void to_device(void* to, const void* from, std::size_t bytes) const {
     if (bytes == 0) return;
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_), "cudaMemcpyAsync");
-    wait();  // the caller may reuse `from` at once
+    synchronise();  // the caller may reuse `from` at once
+    traffic_.upload(bytes);
   }
   void to_host(void* to, const void* from, std::size_t bytes) const {
     if (bytes == 0) return;
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_), "cudaMemcpyAsync");
-    wait();
+    synchronise();
+    traffic_.download(bytes);
   }
-  void wait() const { check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize"); }
+  void wait() const {
+    synchronise();
+    traffic_.wait();
+  }
+  /// What is counted, and counts what waits within the toolkit.
+  [[nodiscard]] const TrafficCounter& traffic() const noexcept { return traffic_; }
 
  private:
+  void synchronise() const { check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize"); }
+
+  TrafficCounter traffic_;
   cudaStream_t stream_ = nullptr;
   cublasHandle_t blas_ = nullptr;
 };
@@ -108,12 +162,20 @@ class device_runtime {
  public:
   [[nodiscard]] auto policy() const { return thrust::device; }
   void to_device(void* to, const void* from, std::size_t bytes) const {
-    if (bytes > 0) std::memcpy(to, from, bytes);
+    if (bytes == 0) return;
+    std::memcpy(to, from, bytes);
+    traffic_.upload(bytes);
   }
   void to_host(void* to, const void* from, std::size_t bytes) const {
-    if (bytes > 0) std::memcpy(to, from, bytes);
+    if (bytes == 0) return;
+    std::memcpy(to, from, bytes);
+    traffic_.download(bytes);
   }
-  void wait() const {}
+  void wait() const { traffic_.wait(); }
+  [[nodiscard]] const TrafficCounter& traffic() const noexcept { return traffic_; }
+
+ private:
+  TrafficCounter traffic_;
 };
 
 /// @copydoc allocate_on_device
