@@ -1,6 +1,8 @@
 // Thresholding, and pursuit with coefficients that are not negative, on every backend.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <type_traits>
 
@@ -79,6 +81,11 @@ void thresholding_takes_the_greatest(const B& be) {
   CHECK_THROWS_AS(basin::thresholding(be, basis, X.topRows(3), {.atoms = 2}), basin::size_error);
   CHECK_THROWS_AS(basin::thresholding(be, basis, X, {}), basin::argument_error);
   CHECK(basin::thresholding(be, basis, X.leftCols(0), {.atoms = 2}).size() == 0);
+  basis.atoms.resize(70, 0);
+  const auto empty = basin::thresholding(be, basis, X, {.atoms = 2});
+  CHECK(empty.status[1] == pursuit_status::atoms);
+  CHECK(empty.status[2] == pursuit_status::zero);
+  CHECK(empty.residual[1] == Approx(std::sqrt(70.0)));
 }
 
 template <class B>
@@ -160,6 +167,11 @@ void non_negative_keeps_to_its_limits(const B& be) {
   CHECK_THROWS_AS(basin::non_negative_pursuit(be, one, behind.topRows(4), {.atoms = 1}),
                   basin::size_error);
   CHECK(basin::non_negative_pursuit(be, one, behind.leftCols(0), {.atoms = 1}).size() == 0);
+  one.atoms.resize(30, 0);
+  const auto empty = basin::non_negative_pursuit(be, one, X, {.atoms = 1});
+  CHECK(empty.status[0] == pursuit_status::atoms);
+  CHECK(empty.count[0] == 0);
+  CHECK(empty.residual[0] == Approx(static_cast<double>(X.col(0).norm())));
 }
 
 // The diagonal joins first, and has a coefficient below zero beside both axes.

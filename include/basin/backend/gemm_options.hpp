@@ -14,7 +14,18 @@ struct gemm_options {
   double beta = 0;
   transpose a = transpose::no;
   transpose b = transpose::no;
+  bool tf32 = false;  ///< a device may round factors in float, see device_options
 };
+
+/// Whether a backend's context allows TensorFloat-32 in the products of maps.
+template <class B>
+[[nodiscard]] bool allows_tf32(const B& be) {
+  if constexpr (requires { be.options().tf32; }) {
+    return be.options().tf32;
+  } else {
+    return false;
+  }
+}
 
 /// op(A) is rows × depth, op(B) depth × columns.
 struct gemm_sizes {

@@ -37,18 +37,18 @@ class Affine {
   [[nodiscard]] const matrix& bias() const noexcept { return bias_; }
 
   void operator()(const B& be, const typename B::const_view& Z, typename B::view& out) const {
-    gemm(be, weight_, Z, out);
+    gemm(be, weight_, Z, out, {.tf32 = allows_tf32(be)});
     if (const auto rows = static_cast<index_t>(bias_.rows() * bias_.cols()); rows > 0) {
       add_to_columns(be, array_view<const scalar>(raw_address(bias_.data()), rows), out);
     }
   }
   void jvp(const B& be, const typename B::const_view&, const typename B::const_view& V,
            typename B::view JV) const {
-    gemm(be, weight_, V, JV);
+    gemm(be, weight_, V, JV, {.tf32 = allows_tf32(be)});
   }
   void vjp(const B& be, const typename B::const_view&, const typename B::const_view& U,
            typename B::view JtU) const {
-    gemm(be, weight_, U, JtU, {.a = transpose::yes});
+    gemm(be, weight_, U, JtU, {.a = transpose::yes, .tf32 = allows_tf32(be)});
   }
 
  private:

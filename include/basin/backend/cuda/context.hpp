@@ -37,8 +37,17 @@ class cuda {
   using host_view = Eigen::Ref<Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>>;
   using host_const_view = Eigen::Ref<const Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>>;
 
-  /// @throws device_error where there is no usable GPU
-  cuda() : runtime_(std::make_shared<const detail::device_runtime>()) {}
+  /// A context with a stream of its own; copies share it. Several may be in one process, of one
+  /// device or of several; memory is that of the context which made it, or for a matrix that is
+  /// made without one, of the context that its thread has used last.
+  /// @throws device_error where there is no usable GPU, or none of that number
+  explicit cuda(const device_options& options)
+      : runtime_(std::make_shared<const detail::device_runtime>(options)) {}
+
+  /// On the first device.
+  cuda() : cuda(device_options{}) {}
+
+  [[nodiscard]] const device_options& options() const noexcept { return runtime_->options(); }
 
   [[nodiscard]] const detail::device_runtime& runtime() const noexcept { return *runtime_; }
   /// What this context and its copies have moved, and how often the host has waited, since it was
@@ -46,7 +55,10 @@ class cuda {
   [[nodiscard]] device_traffic traffic() const noexcept { return runtime_->traffic().counts(); }
 
   /// A matrix of `rows` × `columns`, uninitialised.
-  [[nodiscard]] matrix make_matrix(index_t rows, index_t columns) const { return {rows, columns}; }
+  [[nodiscard]] matrix make_matrix(index_t rows, index_t columns) const {
+    runtime_->use();
+    return {rows, columns};
+  }
   /// `count` values T{}.
   template <class T>
   [[nodiscard]] buffer<T> make_buffer(index_t count) const;
@@ -125,6 +137,7 @@ struct copy_entry {
 template <std::floating_point Scalar>
 template <class T>
 DeviceBuffer<T> cuda<Scalar>::make_buffer(index_t count) const {
+  runtime_->use();
   DeviceBuffer<T> values(count);
   for_each_index(*this, count, detail::fill_value<T>{values.data(), T{}});
   return values;

@@ -2,11 +2,25 @@
 /// Matrix products on the device: cuBLAS, and on Thrust's host systems Eigen.
 #pragma once
 
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+
 #include <basin/backend/cuda/context.hpp>
 #include <basin/backend/gemm_options.hpp>
+#include <basin/core/finite.hpp>
 
 namespace basin {
 namespace detail {
+
+/// The nearest number of ten bits behind its first, ties away from zero: what tensor cores make of
+/// the factors of a product in float. Thrust's host systems, which have none, are told by this.
+[[nodiscard]] inline float rounded_to_tf32(float x) {
+  constexpr std::uint32_t lost = 13;
+  const auto bits = std::bit_cast<std::uint32_t>(x);
+  if (!is_finite(x)) return x;
+  return std::bit_cast<float>((bits + (1u << (lost - 1))) >> lost << lost);
+}
 
 template <class Scalar>
 void multiply(const cuda<Scalar>& be, const typename cuda<Scalar>::const_view& A,
@@ -29,7 +43,11 @@ void multiply(const cuda<Scalar>& be, const typename cuda<Scalar>::const_view& A
           name);
   };
   if constexpr (sizeof(Scalar) == 4) {
+    const cublasHandle_t blas = be.runtime().blas();
+    if (options.tf32)
+      check(cublasSetMathMode(blas, CUBLAS_TF32_TENSOR_OP_MATH), "cublasSetMathMode");
     run(cublasSgemm_64, "cublasSgemm");
+    if (options.tf32) check(cublasSetMathMode(blas, CUBLAS_DEFAULT_MATH), "cublasSetMathMode");
   } else {
     run(cublasDgemm_64, "cublasDgemm");
   }
@@ -39,6 +57,20 @@ void multiply(const cuda<Scalar>& be, const typename cuda<Scalar>::const_view& A
   using stride = Eigen::OuterStride<>;
   using matrix = Eigen::MatrixX<Scalar>;
   using constant = Eigen::Map<const matrix, 0, stride>;
+  if constexpr (sizeof(Scalar) == 4) {
+    if (options.tf32) {
+      const auto rounded = [](const auto& X) {
+        const constant x(X.data(), X.rows(), X.cols(), stride(X.outerStride()));
+        return matrix(x.unaryExpr([](Scalar v) { return rounded_to_tf32(v); }));
+      };
+      const matrix a = rounded(A), b = rounded(B);
+      gemm_options rest = options;
+      rest.tf32 = false;
+      multiply(be, {a.data(), a.rows(), a.cols(), a.rows()},
+               {b.data(), b.rows(), b.cols(), b.rows()}, C, depth, rest);
+      return;
+    }
+  }
   const constant a(A.data(), A.rows(), A.cols(), stride(A.outerStride()));
   const constant b(B.data(), B.rows(), B.cols(), stride(B.outerStride()));
   Eigen::Map<matrix, 0, stride> c(C.data(), C.rows(), C.cols(), stride(C.outerStride()));

@@ -40,6 +40,16 @@ struct device_traffic {
   }
 };
 
+/// Where a context of the device backend works, and how.
+struct device_options {
+  int device = 0;  ///< number of the device, as the driver counts them
+  /// Dense layers and affine maps in float may be multiplied by tensor cores, which round the
+  /// factors to ten bits behind the first (TensorFloat-32): f is then known to about 1e-3 ‖W‖ ‖z‖
+  /// in place of 1e-7, and a rule that asks for a residual below that is not met. Searches,
+  /// pursuits, spectra and least squares are never rounded so.
+  bool tf32 = false;
+};
+
 }  // namespace basin
 
 namespace basin::detail {
@@ -75,6 +85,11 @@ inline constexpr bool on_gpu = THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA
   throw device_error(std::string(call) + " of " + std::to_string(bytes) + " bytes: " + reason);
 }
 
+[[noreturn]] inline void throw_no_such_device(int device, int count) {
+  throw device_error("cuda: device " + std::to_string(device) + " is asked for, there are " +
+                     std::to_string(count));
+}
+
 #if THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA
 
 inline void check(cudaError_t code, const char* call) {
@@ -88,10 +103,17 @@ inline void check(cublasStatus_t code, const char* call) {
   }
 }
 
-/// A stream of its own and a cuBLAS handle on it.
+/// A stream of its own and a cuBLAS handle on it, on one device: whatever is asked of it makes that
+/// device the calling thread's current one.
 class device_runtime {
  public:
-  device_runtime() {
+  explicit device_runtime(const device_options& options) : options_(options) {
+    int count = 0;
+    check(cudaGetDeviceCount(&count), "cudaGetDeviceCount");
+    if (options.device < 0 || options.device >= count) {
+      throw_no_such_device(options.device, count);
+    }
+    use();
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
     check(cublasCreate(&blas_), "cublasCreate");
     check(cublasSetStream(blas_, stream_), "cublasSetStream");
@@ -99,22 +121,37 @@ class device_runtime {
   device_runtime(const device_runtime&) = delete;
   device_runtime& operator=(const device_runtime&) = delete;
   ~device_runtime() {
+    (void)cudaSetDevice(options_.device);
     if (blas_ != nullptr) cublasDestroy(blas_);
     if (stream_ != nullptr) cudaStreamDestroy(stream_);
   }
 
-  [[nodiscard]] auto policy() const { return thrust::cuda::par_nosync.on(stream_); }
-  [[nodiscard]] cudaStream_t stream() const noexcept { return stream_; }
-  [[nodiscard]] cublasHandle_t blas() const noexcept { return blas_; }
+  /// Makes the device the thread's current one: where its allocations are.
+  void use() const { check(cudaSetDevice(options_.device), "cudaSetDevice"); }
+  [[nodiscard]] const device_options& options() const noexcept { return options_; }
+  [[nodiscard]] auto policy() const {
+    use();
+    return thrust::cuda::par_nosync.on(stream_);
+  }
+  [[nodiscard]] cudaStream_t stream() const {
+    use();
+    return stream_;
+  }
+  [[nodiscard]] cublasHandle_t blas() const {
+    use();
+    return blas_;
+  }
 
   void to_device(void* to, const void* from, std::size_t bytes) const {
     if (bytes == 0) return;
+    use();
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream_), "cudaMemcpyAsync");
     synchronise();  // the caller may reuse `from` at once
     traffic_.upload(bytes);
   }
   void to_host(void* to, const void* from, std::size_t bytes) const {
     if (bytes == 0) return;
+    use();
     check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_), "cudaMemcpyAsync");
     synchronise();
     traffic_.download(bytes);
@@ -129,6 +166,7 @@ class device_runtime {
  private:
   void synchronise() const { check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize"); }
 
+  device_options options_;
   TrafficCounter traffic_;
   cudaStream_t stream_ = nullptr;
   cublasHandle_t blas_ = nullptr;
@@ -160,6 +198,11 @@ inline void copy_on_device(void* to, const void* from, std::size_t bytes) {
 
 class device_runtime {
  public:
+  explicit device_runtime(const device_options& options) : options_(options) {
+    if (options.device != 0) throw_no_such_device(options.device, 1);
+  }
+  void use() const {}
+  [[nodiscard]] const device_options& options() const noexcept { return options_; }
   [[nodiscard]] auto policy() const { return thrust::device; }
   void to_device(void* to, const void* from, std::size_t bytes) const {
     if (bytes == 0) return;
@@ -175,6 +218,7 @@ class device_runtime {
   [[nodiscard]] const TrafficCounter& traffic() const noexcept { return traffic_; }
 
  private:
+  device_options options_;
   TrafficCounter traffic_;
 };
 

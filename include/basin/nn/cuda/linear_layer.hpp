@@ -222,7 +222,7 @@ class DeviceLinearLayer final : public DeviceLayer<Scalar> {
   void multiply(const cuda<Scalar>& be, const const_view& x, const view& y,
                 const ending_type& ending) const {
     if (geometry_->dense) {
-      gemm(be, x, matrix(), y);
+      gemm(be, x, matrix(), y, {.tf32 = allows_tf32(be)});
       if (ending.changes()) {
         for_each_index(be, y.rows() * y.cols(), detail::end_product<Scalar>{y, ending});
       }
@@ -234,7 +234,7 @@ class DeviceLinearLayer final : public DeviceLayer<Scalar> {
   void multiply_transposed(const cuda<Scalar>& be, const const_view& u, const view& jtu,
                            const ending_type& ending) const {
     if (geometry_->dense) {
-      gemm(be, u, matrix(), jtu, {.b = transpose::yes});
+      gemm(be, u, matrix(), jtu, {.b = transpose::yes, .tf32 = allows_tf32(be)});
       if (ending.changes()) {
         for_each_index(be, jtu.rows() * jtu.cols(), detail::end_product<Scalar>{jtu, ending});
       }
