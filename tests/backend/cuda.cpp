@@ -1,5 +1,6 @@
 // Built by nvcc for a GPU, and by a plain compiler for each of Thrust's host systems.
 #include <cmath>
+#include <stdexcept>
 
 #include <basin/backend/cpu.hpp>
 #include <basin/backend/cuda.hpp>
@@ -30,6 +31,54 @@ TEST_CASE("contexts by the number of their device", "[backend]") {
   CHECK(other.traffic().downloads == 1);
   CHECK(other.traffic().downloaded_bytes == 120);
   CHECK(one.traffic().downloads == 0);
+}
+
+TEST_CASE("launches that are recorded run when they are asked to", "[backend]") {
+  const basin::cuda<double> be;
+  auto X = be.make_matrix(4, 4), Y = be.make_matrix(4, 4);
+  const Eigen::MatrixXd start =
+      Eigen::MatrixXd::Identity(4, 4) + Eigen::MatrixXd::Constant(4, 4, 0.1);
+  const Eigen::MatrixXd zero = Eigen::MatrixXd::Zero(4, 4);
+  upload(be, start, X);
+  upload(be, zero, Y);
+  const auto host = [&](const auto& matrix) {
+    Eigen::MatrixXd on_host(4, 4);
+    download(be, matrix, on_host);
+    return on_host;
+  };
+  basin::DeviceGraph<double> graph(be);
+  CHECK_FALSE(graph.recorded());
+  CHECK_THROWS_AS(graph.run(), basin::device_error);
+  graph.record([&] {
+    gemm(be, X, X, Y);
+    axpby(be, 0.5, Y, 0, X);
+  });
+  CHECK(graph.recorded());
+  CHECK(host(X) == start);  // nothing has run
+  Eigen::MatrixXd expected = start;
+  for (int i = 0; i < 3; ++i) {
+    graph.run();
+    expected = (0.5 * (expected * expected)).eval();
+    CHECK(host(X).isApprox(expected, 1e-13));
+  }
+  // What moves data, waits or throws leaves nothing behind.
+  const Eigen::MatrixXd before = host(X);
+  CHECK_THROWS_AS(graph.record([&] {
+    axpby(be, 2, Y, 0, X);
+    (void)host(X);
+  }),
+                  basin::device_error);
+  CHECK_FALSE(graph.recorded());
+  CHECK_THROWS_AS(graph.record([&] {
+    axpby(be, 2, Y, 0, X);
+    throw std::runtime_error("no");
+  }),
+                  std::runtime_error);
+  CHECK(host(X) == before);
+  axpby(be, 2, X, 0, Y);
+  CHECK(host(Y) == 2 * before);
+  graph.clear();
+  CHECK_FALSE(graph.recorded());
 }
 
 TEST_CASE("products of maps in TensorFloat-32, where a context allows them", "[backend]") {

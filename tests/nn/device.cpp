@@ -620,6 +620,13 @@ TEMPLATE_TEST_CASE("from noise a solver on the device ends where it ends on the 
     REQUIRE((states.col(j) - expected.states.col(j)).norm() <=
             S(1e-4) * (1 + states.col(j).norm()));
   }
+  // As a graph, the same to the bit.
+  const auto recorded = solver.solve(be, on_device, basin::run_options{.graph = true});
+  CHECK(recorded.status == found.status);
+  CHECK(recorded.evaluations == found.evaluations);
+  matrix<S> again(4, n);
+  download(be, recorded.states, again);
+  CHECK(again == states);
 }
 
 TEST_CASE("parameters of a map on the device are updated", "[nn]") {

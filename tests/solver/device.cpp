@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <stop_token>
+#include <typeinfo>
 
 #include <basin/backend/cuda.hpp>
 #include <basin/map/activation.hpp>
@@ -193,6 +194,67 @@ TEST_CASE("columns that have ended may wait on the device, and nothing of them c
   const index_t longest = *std::max_element(found.iterations.begin(), found.iterations.end());
   CHECK(longest > 1000);
   CHECK(moved.synchronisations < longest / 2 + 4 * 60);
+}
+
+TEST_CASE("iterations that are recorded as a graph are the same", "[solver]") {
+  const basin::cuda<double> be;
+  Eigen::MatrixXd Z(2, 200);
+  for (index_t j = 0; j < 200; ++j) {
+    Z(0, j) = 1 + 0.01 * static_cast<double>(j % 7);
+    Z(1, j) = 0.5 + 0.49 * static_cast<double>(j * 37 % 200) / 200;
+  }
+  Z(1, 5) = 1.5;
+  const auto starts = to_device<double>(be, Z);
+  const auto check = [&](const auto& accelerator) {
+    INFO(typeid(accelerator).name());
+    FixedPointSolver solver{basin::columnwise<2>(scaled{}), accelerator,
+                            basin::stopping{.residual = 1e-9}};
+    const auto plain = solver.solve(be, starts);
+    const auto recorded = solver.solve(be, starts, basin::run_options{.graph = true});
+    CHECK(recorded.status == plain.status);
+    CHECK(recorded.evaluations == plain.evaluations);
+    CHECK(recorded.residual == plain.residual);
+    CHECK(
+        (to_host<double>(be, recorded.states).array() == to_host<double>(be, plain.states).array())
+            .all());
+    CHECK(plain.count(status::converged) == 199);
+  };
+  check(basin::picard{});
+  check(basin::damped{.factor = 0.9});
+}
+
+namespace {
+
+// Asks the host in every evaluation.
+struct asking {
+  mutable index_t calls = 0;
+  template <class B>
+  void operator()(const B& be, const typename B::const_view& Z, typename B::view& out) const {
+    ++calls;
+    axpby(be, 0.999, Z, 0, out);
+    be.runtime().wait();
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a map that waits for the device cannot be recorded, and nothing is lost", "[solver]") {
+  const basin::cuda<double> be;
+  const Eigen::MatrixXd Z = Eigen::MatrixXd::Ones(3, 20);
+  const auto starts = to_device<double>(be, Z);
+  FixedPointSolver solver{asking{}, basin::picard{},
+                          basin::stopping{.residual = 1e-9, .max_iterations = 50, .patience = 0}};
+  try {
+    (void)solver.solve(be, starts, basin::run_options{.graph = true});
+    FAIL("it was recorded");
+  } catch (const basin::map_failure<basin::cuda<double>>& failure) {
+    // Four iterations have run; from there it goes on without a graph.
+    const auto whole = solver.resume(be, failure.checkpoint());
+    const auto plain = solver.solve(be, starts);
+    CHECK(whole.evaluations == plain.evaluations);
+    CHECK((to_host<double>(be, whole.states).array() == to_host<double>(be, plain.states).array())
+              .all());
+  }
 }
 
 TEST_CASE("a stopped run on the device resumes to bitwise the same answer", "[solver]") {

@@ -446,6 +446,19 @@ TEST_CASE("reports of a run on the device", "[solver]") {
   }
 }
 
+TEST_CASE("accelerated iterations that are recorded as a graph are the same", "[solver]") {
+  const basin::cuda<double> be;
+  each_accelerator([&](const auto& a) {
+    INFO(typeid(a).name());
+    FixedPointSolver solver{map_on(be, 34, drift{}), a,
+                            stopping{.residual = 1e-6, .max_iterations = 300}};
+    const auto Z = upload_to(be, Eigen::MatrixXd(maps::starts(34, 9, 9)));
+    const auto starts = columns(be, Z, 0, 9);
+    const auto plain = solver.solve(be, starts);
+    require_same(be, solver.solve(be, starts, basin::run_options{.graph = true}), plain);
+  });
+}
+
 TEST_CASE("accelerated runs on the device resume to bitwise the same answer", "[solver]") {
   const basin::cuda<double> be;
   const std::string path =

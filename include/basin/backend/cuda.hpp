@@ -8,6 +8,7 @@
 #include <basin/backend/cuda/columns.hpp>
 #include <basin/backend/cuda/context.hpp>
 #include <basin/backend/cuda/elementwise.hpp>
+#include <basin/backend/cuda/graph.hpp>
 #include <basin/backend/cuda/lanes.hpp>
 #include <basin/backend/cuda/launch.hpp>
 #include <basin/backend/cuda/matrix.hpp>

@@ -246,6 +246,8 @@ struct next_entry {
 template <class Accelerator, class Backend>
 class PointwiseState {
  public:
+  static constexpr bool recordable = true;  ///< all launches are the same in every iteration
+
   PointwiseState(const Accelerator& settings, const Backend&, index_t, index_t)
       : settings_(settings) {}
 

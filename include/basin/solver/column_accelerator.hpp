@@ -100,6 +100,7 @@ struct exchange_places {
 template <class Accelerator, class Backend>
 class ColumnState {
  public:
+  static constexpr bool recordable = true;  ///< all launches are the same in every iteration
   using scalar = typename Backend::scalar;
   using record = typename Accelerator::template record<scalar>;
 

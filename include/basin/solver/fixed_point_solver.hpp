@@ -313,6 +313,7 @@ class FixedPointSolver {
     const ColumnMonitor<scalar, Stopping> monitor(rule_, run.dimension());
     compaction<B> leaving(be, run);
     index_t between = runs_columns<B> ? steps_by_themselves : 1;
+    recorded_block<B, Memory> block(be);
     auto next_checkpoint = clock::now() + std::chrono::duration<double>(options.checkpoint_seconds);
     bool keep_checkpoint = false;
     index_t iteration = 0;
@@ -345,9 +346,15 @@ class FixedPointSolver {
         leaving.collect_all(be, run, memory, status::cancelled);
         continue;
       }
+      index_t steps = between;
       try {
         if constexpr (runs_columns<B>) {
           detail::step_columns(be, map_, accelerator_, monitor, run, between, options.stop);
+        } else if (options.graph && between_looks > 1 && iteration > 0 &&
+                   iteration % between_looks == 0) {
+          // The first block has made the memory that maps and libraries want.
+          steps = between_looks;
+          block.run(be, run, steps, [&] { step_batch(be, run, memory, monitor); });
         } else {
           step_batch(be, run, memory, monitor);
         }
@@ -359,7 +366,7 @@ class FixedPointSolver {
       } catch (...) {
         fail("the map threw");
       }
-      iteration += between;
+      iteration += steps;
       if constexpr (sizeof...(observers) > 0) {
         const IterationView<B> view{be,
                                     columns(be, std::as_const(run.Z), 0, run.active),
@@ -500,6 +507,51 @@ class FixedPointSolver {
       }
     }
   }
+
+  /// Some iterations as one launch of a graph, where the backend has graphs and what is remembered
+  /// is advanced by the same launches every time.
+  template <class B, class Memory>
+  class recorded_block {
+   public:
+    explicit recorded_block(const B&) {}
+    template <class Step>
+    void run(const B&, run_state<B>&, index_t steps, const Step& step) {
+      for (index_t i = 0; i < steps; ++i) step();
+    }
+  };
+  template <class B, class Memory>
+    requires requires {
+      typename B::graph;
+      requires Memory::recordable;
+    }
+  class recorded_block<B, Memory> {
+   public:
+    explicit recorded_block(const B& be) : graph_(be) {}
+    template <class Step>
+    void run(const B&, run_state<B>& run, index_t steps, const Step& step) {
+      if (columns_ != run.active || !graph_.recorded()) {
+        columns_ = -1;
+        const auto* const states = raw_address(run.Z.data());
+        const bool pending = run.pending;
+        try {
+          graph_.record([&] {
+            for (index_t i = 0; i < steps; ++i) step();
+          });
+        } catch (...) {  // nothing has run: the run is as it was
+          using std::swap;
+          if (raw_address(run.Z.data()) != states) swap(run.Z, run.F);
+          run.pending = pending;
+          throw;
+        }
+        columns_ = run.active;
+      }
+      graph_.run();
+    }
+
+   private:
+    typename B::graph graph_;
+    index_t columns_ = -1;  ///< of the block that is recorded
+  };
 
   template <class B, class Memory>
   void advance_batch(const B& be, run_state<B>& run, Memory& memory) {

@@ -26,6 +26,12 @@ struct run_options {
   /// cost of all of their iterations; a run that is resumed has no starts, and follows none, and
   /// the flow of a FlowSolver is not accelerated.
   index_t follow = 0;
+  /// On a device: four iterations are recorded as a CUDA graph and launched at once, for as long as
+  /// the number of columns stays the same, see cuda/graph.hpp. The map must do nothing but launches
+  /// of its own context, in the same memory each time; one that moves data is a `map_failure`. Used
+  /// with pointwise accelerators and those by column, where no observer wants every iteration. Off,
+  /// since what it gains on a device is not measured yet.
+  bool graph = false;
 };
 
 }  // namespace basin

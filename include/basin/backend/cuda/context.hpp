@@ -18,6 +18,9 @@
 
 namespace basin {
 
+template <std::floating_point Scalar>
+class DeviceGraph;
+
 /// Matrices in the memory of a GPU, work on a stream that the context owns. Copies
 /// share the stream. Primitives return before the device has finished; a download
 /// waits. Host memory is read and written by upload and download alone.
@@ -33,6 +36,8 @@ class cuda {
   using const_view = device_view<const Scalar>;
   template <class T>
   using buffer = DeviceBuffer<T>;
+  /// Launches that are recorded and run again, see cuda/graph.hpp.
+  using graph = DeviceGraph<Scalar>;
   /// Host matrices that are uploaded and downloaded.
   using host_view = Eigen::Ref<Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>>;
   using host_const_view = Eigen::Ref<const Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>>;
@@ -87,13 +92,22 @@ template <std::floating_point Scalar, class F>
 void for_each_index(const cuda<Scalar>& be, index_t n, const F& f, index_t = 0) {
   static_assert(std::is_trivially_copyable_v<F>, "a device functor must be trivially copyable");
   if (n <= 0) return;
+#if THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA
   thrust::for_each_n(be.runtime().policy(), thrust::counting_iterator<index_t>(0), n, f);
+#else
+  be.runtime().recorder().submit([policy = be.runtime().policy(), n, f] {
+    thrust::for_each_n(policy, thrust::counting_iterator<index_t>(0), n, f);
+  });
+#endif
 }
 
 /// Number of elements for which f holds.
 template <std::floating_point Scalar, class T, class F>
 [[nodiscard]] index_t count_if(const cuda<Scalar>& be, array_view<const T> x, const F& f) {
   if (x.size == 0) return 0;
+#if THRUST_DEVICE_SYSTEM != THRUST_DEVICE_SYSTEM_CUDA
+  be.runtime().recorder().require_none("a count");
+#endif
   be.runtime().traffic().wait();  // for the number, within Thrust
   return static_cast<index_t>(thrust::count_if(be.runtime().policy(), x.data, x.data + x.size, f));
 }

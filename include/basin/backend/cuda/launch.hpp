@@ -187,8 +187,8 @@ void launch_on_gpu(const cuda<Scalar>& be, std::string_view name, const launch_s
 ///   on the CPU kernel_error where the kernel breaks a rule (emulation.hpp), and whatever the
 ///   kernel throws
 template <std::floating_point Scalar, class Kernel>
-void launch([[maybe_unused]] const cuda<Scalar>& be, std::string_view name,
-            const launch_shape& shape, const Kernel& kernel) {
+void launch(const cuda<Scalar>& be, std::string_view name, const launch_shape& shape,
+            const Kernel& kernel) {
   static_assert(std::is_trivially_copyable_v<Kernel>, "a kernel must be trivially copyable");
   static_assert(sizeof(Kernel) <= 4000, "a kernel is a parameter of its launch: 4 KB at most");
   detail::require_shape(name, shape);
@@ -196,7 +196,7 @@ void launch([[maybe_unused]] const cuda<Scalar>& be, std::string_view name,
 #if THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA
   detail::launch_on_gpu(be, name, shape, kernel);
 #else
-  detail::emulate(name, shape, kernel);
+  be.runtime().recorder().submit([name, shape, kernel] { detail::emulate(name, shape, kernel); });
 #endif
 }
 

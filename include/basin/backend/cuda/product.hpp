@@ -22,13 +22,13 @@ namespace detail {
   return std::bit_cast<float>((bits + (1u << (lost - 1))) >> lost << lost);
 }
 
+#if THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA
 template <class Scalar>
-void multiply(const cuda<Scalar>& be, const typename cuda<Scalar>::const_view& A,
-              const typename cuda<Scalar>::const_view& B, const typename cuda<Scalar>::view& C,
-              index_t depth, const gemm_options& options) {
+void multiply(const cuda<Scalar>& be, const device_view<const Scalar>& A,
+              const device_view<const Scalar>& B, const device_view<Scalar>& C, index_t depth,
+              const gemm_options& options) {
   const Scalar alpha = static_cast<Scalar>(options.alpha);
   const Scalar beta = static_cast<Scalar>(options.beta);
-#if THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA
   const auto operation = [](transpose t) {
     return t == transpose::yes ? CUBLAS_OP_T : CUBLAS_OP_N;
   };
@@ -51,8 +51,13 @@ void multiply(const cuda<Scalar>& be, const typename cuda<Scalar>::const_view& A
   } else {
     run(cublasDgemm_64, "cublasDgemm");
   }
+}
 #else
-  (void)be;
+template <class Scalar>
+void multiply(const device_view<const Scalar>& A, const device_view<const Scalar>& B,
+              const device_view<Scalar>& C, index_t depth, const gemm_options& options) {
+  const Scalar alpha = static_cast<Scalar>(options.alpha);
+  const Scalar beta = static_cast<Scalar>(options.beta);
   (void)depth;
   using stride = Eigen::OuterStride<>;
   using matrix = Eigen::MatrixX<Scalar>;
@@ -66,8 +71,8 @@ void multiply(const cuda<Scalar>& be, const typename cuda<Scalar>::const_view& A
       const matrix a = rounded(A), b = rounded(B);
       gemm_options rest = options;
       rest.tf32 = false;
-      multiply(be, {a.data(), a.rows(), a.cols(), a.rows()},
-               {b.data(), b.rows(), b.cols(), b.rows()}, C, depth, rest);
+      multiply<Scalar>({a.data(), a.rows(), a.cols(), a.rows()},
+                       {b.data(), b.rows(), b.cols(), b.rows()}, C, depth, rest);
       return;
     }
   }
@@ -84,8 +89,8 @@ void multiply(const cuda<Scalar>& be, const typename cuda<Scalar>::const_view& A
   if (!ta && tb) c.noalias() += alpha * a * b.transpose();
   if (ta && !tb) c.noalias() += alpha * a.transpose() * b;
   if (ta && tb) c.noalias() += alpha * a.transpose() * b.transpose();
-#endif
 }
+#endif
 
 }  // namespace detail
 
@@ -98,7 +103,13 @@ void gemm(const cuda<Scalar>& be, const typename cuda<Scalar>::const_view& A,
           const gemm_options& options = {}) {
   const gemm_sizes size = require_product("gemm", A, B, C, options);
   if (size.rows == 0 || size.columns == 0) return;
+#if THRUST_DEVICE_SYSTEM == THRUST_DEVICE_SYSTEM_CUDA
   detail::multiply(be, A, B, C, size.depth, options);
+#else
+  be.runtime().recorder().submit([A, B, C, depth = size.depth, options] {
+    detail::multiply<Scalar>(A, B, C, depth, options);
+  });
+#endif
 }
 
 }  // namespace basin

@@ -6,9 +6,12 @@
 #include <atomic>
 #include <cstddef>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <new>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <thrust/detail/config.h>
 #include <thrust/execution_policy.h>
@@ -196,30 +199,77 @@ inline void copy_on_device(void* to, const void* from, std::size_t bytes) {
 
 #else
 
+/// Launches that a graph keeps.
+using launch_list = std::vector<std::function<void()> >;
+
+/// Where the launches of a context go while a graph is recorded, as a stream that is captured.
+class LaunchRecorder {
+ public:
+  /// While it lives, launches are kept in `list` and do not run.
+  class scope {
+   public:
+    scope(launch_list*& place, launch_list& list) : place_(place) {
+      if (place_ != nullptr) throw device_error("DeviceGraph: another is being recorded");
+      place_ = &list;
+    }
+    scope(const scope&) = delete;
+    scope& operator=(const scope&) = delete;
+    ~scope() { place_ = nullptr; }
+
+   private:
+    launch_list*& place_;
+  };
+  [[nodiscard]] scope into(launch_list& list) const { return {list_, list}; }
+  /// Calls f, or keeps it.
+  template <class F>
+  void submit(F&& f) const {
+    if (list_ == nullptr) {
+      f();
+    } else {
+      list_->push_back(std::forward<F>(f));
+    }
+  }
+  /// @throws device_error while a graph is recorded
+  void require_none(const char* what) const {
+    if (list_ == nullptr) return;
+    throw device_error(std::string("DeviceGraph: ") + what + " cannot be recorded");
+  }
+
+ private:
+  mutable launch_list* list_ = nullptr;
+};
+
 class device_runtime {
  public:
   explicit device_runtime(const device_options& options) : options_(options) {
     if (options.device != 0) throw_no_such_device(options.device, 1);
   }
   void use() const {}
+  [[nodiscard]] const LaunchRecorder& recorder() const noexcept { return recorder_; }
   [[nodiscard]] const device_options& options() const noexcept { return options_; }
   [[nodiscard]] auto policy() const { return thrust::device; }
   void to_device(void* to, const void* from, std::size_t bytes) const {
     if (bytes == 0) return;
+    recorder_.require_none("an upload");
     std::memcpy(to, from, bytes);
     traffic_.upload(bytes);
   }
   void to_host(void* to, const void* from, std::size_t bytes) const {
     if (bytes == 0) return;
+    recorder_.require_none("a download");
     std::memcpy(to, from, bytes);
     traffic_.download(bytes);
   }
-  void wait() const { traffic_.wait(); }
+  void wait() const {
+    recorder_.require_none("a synchronisation");
+    traffic_.wait();
+  }
   [[nodiscard]] const TrafficCounter& traffic() const noexcept { return traffic_; }
 
  private:
   device_options options_;
   TrafficCounter traffic_;
+  LaunchRecorder recorder_;
 };
 
 /// @copydoc allocate_on_device
