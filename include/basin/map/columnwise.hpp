@@ -35,7 +35,13 @@ inline constexpr bool is_small_state = K != Eigen::Dynamic && K <= 16;
 
 /// Whether g asks to be given `column_entries` on every backend.
 template <class G>
-inline constexpr bool takes_entries = requires { requires G::takes_entries; };
+[[nodiscard]] consteval bool asks_for_entries() {
+  if constexpr (requires { G::takes_entries; }) {
+    return G::takes_entries;
+  } else {
+    return false;
+  }
+}
 
 /// g of the first or the last form, for states by their entries.
 template <class G, class Scalar>
@@ -94,7 +100,7 @@ class Columnwise {
   template <class Scalar>
   [[gnu::always_inline]] void apply(const Eigen::Map<const Eigen::Matrix<Scalar, K, 1>>& z,
                                     Eigen::Map<Eigen::Matrix<Scalar, K, 1>>& out) const {
-    if constexpr (detail::takes_entries<G>) {
+    if constexpr (detail::asks_for_entries<G>()) {
       detail::call_by_entries<G, Scalar>(g_, {z.data(), z.size()}, {out.data(), out.size()});
     } else if constexpr (std::is_invocable_v<const G&, decltype(z), decltype(out)>) {
       g_(z, out);
