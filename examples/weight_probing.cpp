@@ -175,8 +175,8 @@ void body(int argc, char** argv) {
                  "must be at least the number of seeds");
 
   experiment::Series image("atoms", names), of_codes("atoms", names);
-  experiment::Series sizes("k", {"attractors by cosine", "atoms of attractors", "rank",
-                                    "converged", "reconstruction error"});
+  experiment::Series sizes("k", {"attractors by cosine", "atoms of attractors", "rank", "converged",
+                                 "reconstruction error"});
   std::vector<Eigen::MatrixXf> sheet;
   std::vector<index_t> compared;
   for (index_t seed = 0; seed < s.seeds; ++seed) {

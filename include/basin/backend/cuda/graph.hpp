@@ -19,9 +19,21 @@ namespace basin {
 /// Of a sequence of short launches a GPU's host pays one call in place of one each.
 ///
 /// @code
-/// basin::DeviceGraph<float> graph(be);
-/// graph.record([&] { gemm(be, A, X, Y); });
-/// for (int i = 0; i < 100; ++i) graph.run();
+/// #include <iostream>
+///
+/// #include <basin/backend/cuda.hpp>
+///
+/// int main() {
+///   const basin::cuda<double> be;
+///   auto x = be.make_matrix(1, 1);
+///   upload(be, Eigen::MatrixXd::Ones(1, 1), x);
+///   basin::DeviceGraph<double> graph(be);
+///   graph.record([&] { axpby(be, 2, x, 0, x); });
+///   for (int i = 0; i < 10; ++i) graph.run();
+///   Eigen::MatrixXd doubled(1, 1);
+///   download(be, x, doubled);
+///   std::cout << doubled << '\n';  // 1024
+/// }
 /// @endcode
 template <std::floating_point Scalar>
 class DeviceGraph {
