@@ -38,9 +38,9 @@ class Compaction {
   }
 
   /// @param answered the answers of ended columns stand in the result already
-  /// @param many whether ended columns may stay until they are an eighth of all: they cost their
-  ///   evaluations, at most a seventh of the others', and a batch that has n columns changes its
-  ///   size at most log n / log(8/7) times
+  /// @param many whether ended columns may stay until they are an eighth of all: until then they
+  ///   cost less than an eighth of the evaluations, and a batch that has n columns changes its size
+  ///   at most log n / log(8/7) times
   template <class Memory>
   void collect(const B& be, run_state<B>& run, Memory& memory, bool answered, bool many = false) {
     const index_t n = run.active;

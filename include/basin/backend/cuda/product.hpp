@@ -36,20 +36,22 @@ void multiply(const cuda<Scalar>& be, const device_view<const Scalar>& A,
   const auto leading = [](const auto& X) {
     return static_cast<std::int64_t>(std::max<index_t>(1, std::max(X.rows(), X.outerStride())));
   };
-  const auto run = [&](auto function, const char* name) {
-    check(function(be.runtime().blas(), operation(options.a), operation(options.b), C.rows(),
-                   C.cols(), depth, &alpha, A.data(), leading(A), B.data(), leading(B), &beta,
-                   C.data(), leading(C)),
-          name);
+  const cublasHandle_t blas = be.runtime().blas();
+  const auto run = [&](auto function) {
+    return function(blas, operation(options.a), operation(options.b), C.rows(), C.cols(), depth,
+                    &alpha, A.data(), leading(A), B.data(), leading(B), &beta, C.data(),
+                    leading(C));
   };
   if constexpr (sizeof(Scalar) == 4) {
-    const cublasHandle_t blas = be.runtime().blas();
-    if (options.tf32)
-      check(cublasSetMathMode(blas, CUBLAS_TF32_TENSOR_OP_MATH), "cublasSetMathMode");
-    run(cublasSgemm_64, "cublasSgemm");
-    if (options.tf32) check(cublasSetMathMode(blas, CUBLAS_DEFAULT_MATH), "cublasSetMathMode");
+    const auto mode = [&](cublasMath_t math) {
+      if (options.tf32) check(cublasSetMathMode(blas, math), "cublasSetMathMode");
+    };
+    mode(CUBLAS_TF32_TENSOR_OP_MATH);
+    const cublasStatus_t code = run(cublasSgemm_64);
+    mode(CUBLAS_DEFAULT_MATH);  // whatever came of it: the handle is the context's
+    check(code, "cublasSgemm");
   } else {
-    run(cublasDgemm_64, "cublasDgemm");
+    check(run(cublasDgemm_64), "cublasDgemm");
   }
 }
 #else

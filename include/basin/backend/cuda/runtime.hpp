@@ -28,8 +28,8 @@
 namespace basin {
 
 /// What a context has moved between the host and its device, and how often the host has waited for
-/// the device: each transfer waits once. Of what the library does; transfers of a map that calls
-/// the toolkit itself are not counted.
+/// the device: each transfer waits once. Of what the library does: a map that calls the toolkit
+/// itself is not counted, nor is giving memory back, which waits too.
 struct device_traffic {
   index_t uploads = 0, downloads = 0;  ///< transfers
   index_t uploaded_bytes = 0, downloaded_bytes = 0;
@@ -48,8 +48,9 @@ struct device_options {
   int device = 0;  ///< number of the device, as the driver counts them
   /// Dense layers and affine maps in float may be multiplied by tensor cores, which round the
   /// factors to ten bits behind the first (TensorFloat-32): f is then known to about 1e-3 ‖W‖ ‖z‖
-  /// in place of 1e-7, and a rule that asks for a residual below that is not met. Searches,
-  /// pursuits, spectra and least squares are never rounded so.
+  /// in place of 1e-7, and a rule that asks for a residual below that is not met. So are
+  /// their products with the Jacobian, by which spectra are made; searches, pursuits and least
+  /// squares are never rounded so.
   bool tf32 = false;
 };
 
@@ -163,7 +164,7 @@ class device_runtime {
     synchronise();
     traffic_.wait();
   }
-  /// What is counted, and counts what waits within the toolkit.
+  /// Its counts. Who calls what waits within the toolkit adds that.
   [[nodiscard]] const TrafficCounter& traffic() const noexcept { return traffic_; }
 
  private:

@@ -110,8 +110,8 @@ struct tap_tile {
 };
 
 /// Output channels of the tiles that a product by taps is made in; 0: in none, a thread a number
-/// (tap_sum). A tile has 128 states, and of fewer channels than a quarter of its own the most would
-/// be idle: such layers are bound by memory as they are.
+/// (tap_sum). A tile has 128 states, and a thread of it four channels: of fewer states or channels
+/// its work would be for nothing.
 [[nodiscard]] inline int tile_channels(index_t states, index_t outputs) {
   if (states < 128 || outputs < 4) return 0;
   return outputs <= 8 ? 8 : outputs <= 16 ? 16 : outputs <= 32 ? 32 : 64;
